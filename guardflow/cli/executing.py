@@ -1,0 +1,192 @@
+"""Executing one run from the command line: progress on stderr, the result on stdout, the status as exit code."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from guardflow.errors import RunError
+from guardflow.hashing import JSON
+from guardflow.values import CacheMode
+
+from .interrupting import INTERRUPTED, interruptible
+from .output import cost, count, line, print_json, print_result, say
+from .progress import Style, print_event, show, style_for
+
+if TYPE_CHECKING:
+    from guardflow.budget import Budget
+    from guardflow.flow.pipeline import Pipeline
+    from guardflow.runtime import RunResult, Runtime
+    from guardflow.settings import Settings
+
+EXIT = {"ok": 0, "degraded": 0, "abstained": 1, "failed": 1, "cancelled": 1, "over_budget": 5, "waiting": 6}
+_LAST_EVENTS = 0.2
+"""Seconds the display has for the last events; a run that was finished before has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A run to execute."""
+
+    settings: Settings
+    pipeline: Pipeline[object, object]
+    value: object
+    resources: Sequence[object]
+    run_id: str | None
+    budget: Budget | None
+    cache: CacheMode
+
+
+Present = Callable[["RunResult[object]"], str]
+
+
+def execute(
+    wanted: Wanted, *, json_output: bool, events: bool, present: Present | None = None
+) -> RunResult[object]:
+    """Run, print, and exit with the run's status; returns for exit code 0."""
+    run_id = wanted.run_id or f"{wanted.pipeline.name}-{uuid.uuid4().hex[:12]}"
+
+    async def run(runtime: Runtime) -> RunResult[object]:
+        return await runtime.run(
+            wanted.pipeline, wanted.value, run_id=run_id, budget=wanted.budget, cache=wanted.cache
+        )
+
+    result = drive(
+        wanted.settings,
+        run_id,
+        run,
+        resources=wanted.resources,
+        style=style_for(json_output=json_output, events=events),
+        pipelines=[wanted.pipeline],
+    )
+    finish(result, wanted.pipeline, json_output=json_output, events=events, present=present)
+    return result
+
+
+def drive(
+    settings: Settings,
+    run_id: str,
+    verb: Callable[[Runtime], Awaitable[RunResult[object]]],
+    *,
+    resources: Sequence[object],
+    style: Style,
+    pipelines: Sequence[Pipeline[object, object]],
+) -> RunResult[object]:
+    """Execute ``verb`` in a runtime of its own, with progress. Ctrl-C leaves a run that can be resumed."""
+    import anyio
+
+    from guardflow.runtime import Runtime
+
+    async def main() -> RunResult[object] | None:
+        came: list[RunResult[object] | Exception] = []  # stays empty when Ctrl-C cuts it short
+        with anyio.CancelScope() as scope, interruptible(scope.cancel):
+            async with Runtime(settings=settings, resources=resources, pipelines=pipelines) as runtime:
+                came.append(await _shown_verb(runtime, run_id, verb, style))
+        result = came[0] if came else None
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    result = anyio.run(main)
+    if result is None:
+        say(f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {run_id}")
+        raise typer.Exit(INTERRUPTED)
+    return result
+
+
+async def _shown_verb(
+    runtime: Runtime, run_id: str, verb: Callable[[Runtime], Awaitable[RunResult[object]]], style: Style
+) -> RunResult[object] | Exception:
+    """The verb's result or error, as a value: raised in here, the task group would wrap it."""
+    import anyio
+    import anyio.lowlevel
+
+    shown = anyio.Event()
+    result: RunResult[object] | Exception = RunError(f"run {run_id!r} was stopped", hint="resume it")
+
+    async def watch() -> None:
+        await show(runtime.watch(run_id), style, run_id=run_id)
+        shown.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await anyio.lowlevel.checkpoint()
+        try:
+            result = await verb(runtime)
+        except Exception as error:  # noqa: BLE001  # the caller raises it
+            result = error
+        with anyio.move_on_after(_LAST_EVENTS):
+            await shown.wait()
+        group.cancel_scope.cancel()
+    return result
+
+
+def finish(
+    result: RunResult[object],
+    pipeline: Pipeline[object, object],
+    *,
+    json_output: bool,
+    events: bool = False,
+    present: Present | None = None,
+) -> None:
+    """Print a result and exit with its status."""
+    output = pipeline.output.dump(result.output) if result.ok else None
+    if events:
+        print_event("Result", _document(result, output))
+    elif json_output:
+        print_json(_document(result, output))
+    elif result.ok:
+        print_result(present(result) if present is not None else _shown(output))
+    say(_summary(result))
+    code = EXIT[result.status]
+    if code:
+        raise typer.Exit(code)
+
+
+def _shown(output: JSON) -> str:
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, indent=2)
+
+
+def _document(result: RunResult[object], output: JSON) -> dict[str, JSON]:
+    spend: Mapping[str, JSON] = {
+        "usd": str(result.spend.usd),
+        "tokens": result.spend.tokens,
+        "calls": result.spend.calls,
+        "unpriced_calls": result.spend.unpriced,
+    }
+    return {
+        "run_id": result.run_id,
+        "pipeline": result.pipeline,
+        "status": result.status,
+        "message": result.message,
+        "degraded": list(result.degraded),
+        "waiting": [
+            cast("JSON", {"stage": p.stage, "item": p.item, "message": p.message}) for p in result.parked
+        ],
+        "spend": spend,
+        "output": output,
+    }
+
+
+def _summary(result: RunResult[object]) -> str:
+    spend = result.spend
+    spent = f"{count(spend.calls, 'call')} · {count(spend.tokens, 'token')} · {cost(spend.nano_usd, spend.unpriced)}"
+    lines = [f"{result.status}: run {result.run_id} · {spent}"]
+    if result.status == "degraded":
+        lines.append(f"warning: these parts come from fallbacks: {', '.join(result.degraded)}")
+    if result.message and not result.ok:
+        lines.append(line(result.message))
+    for parked in result.parked:
+        item = f" --item {parked.item}" if parked.item >= 0 else ""
+        lines.append(
+            f"waits for you: guardflow runs answer {result.run_id} {parked.stage}{item} --value JSON | --retry | --skip"
+        )
+    if result.status == "over_budget":
+        limits = "--budget-usd N | --budget-calls N | --budget-seconds N"
+        lines.append(f"go on with a higher budget: guardflow runs resume {result.run_id} {limits}")
+    return "\n".join(lines)

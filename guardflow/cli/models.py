@@ -1,0 +1,67 @@
+"""``guardflow models``: what the roles stand for, and weights for the embedded model."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+import typer
+
+from guardflow.errors import ConfigError
+from guardflow.hashing import JSON
+
+from .options import AsJson, ModelFlags, settings_for
+from .output import cell, console, print_json, print_result, table_console
+
+app = typer.Typer(
+    help="Models: roles and weights.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+
+
+@app.command("list")
+def list_(model: ModelFlags = None, json_output: AsJson = False) -> None:
+    """List what each role stands for. And the weights that are installed."""
+    from rich.table import Table
+
+    from guardflow.models.local import available
+    from guardflow.models.routing import Models
+    from guardflow.settings import ROLES
+    from guardflow.values import Model
+
+    settings = settings_for(models=model)
+    models, rows = Models(settings), list[tuple[str, ...]]()
+    for role in (*ROLES, *(r for r in settings.models if r not in ROLES)):
+        try:
+            found = models.resolve(Model(role))
+            price = "free" if found.price == "free" else "known" if found.price is not None else "unknown"
+            rows.append((role, found.name, str(found.context or ""), str(found.max_tokens), price, ""))
+        except ConfigError as error:
+            rows.append((role, "", "", "", "", str(error)))
+    weights = [(w.name, str(w.path)) for w in available(settings)]
+    if json_output:
+        keys = ("role", "model", "context", "max_tokens", "price", "error")
+        listed = [dict(zip(keys, row, strict=True)) for row in rows]
+        print_json({"roles": cast("JSON", listed), "weights": cast("JSON", [list(w) for w in weights])})
+        return
+    table = Table("role", "model", "context", "max_tokens", "price", box=None)
+    for row in rows:
+        table.add_row(*map(cell, (row[0], row[1] or row[5], *row[2:5])))
+    table_console().print(table)
+    for name, path in weights:
+        print_result(f"weights: {name} ({path})")
+
+
+@app.command()
+def install(
+    name: Annotated[str, typer.Argument(help="Which weights.")] = "smollm2",
+) -> None:
+    """Download weights for the embedded model."""
+    from rich.progress import Progress
+
+    from guardflow.models.local import install as download
+
+    with Progress(console=console()) as bar:
+        task = bar.add_task(name, total=None)
+        found = download(
+            settings_for(), name, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print_result(str(found.path))

@@ -1,0 +1,26 @@
+"""The one thing every model adapter can do: send one request, once.
+
+Flow calls it, adapters and `guardflow.testing.Scripted` fit it. No implementation ever repeats a request.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from guardflow.values import Completion, Request
+
+
+class ModelClient(Protocol):
+    """Sends requests to models. One instance serves many concurrent calls."""
+
+    async def send(self, request: Request) -> Completion:
+        """Send exactly one HTTP request (or none) and return the raw answer.
+
+        Raises:
+            ModelCallError: there is no completion; its ``kind`` says why. Secrets are redacted from it.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release sockets and loaded models. Idempotent."""
+        ...

@@ -1,0 +1,13 @@
+"""Deep research: from a question and sources to a report in which every statement leads to its verbatim quote.
+
+async with Runtime(resources=[Corpus.open("docs")]) as rt:
+    run = await rt.run(deep_research, ResearchRequest(question="...", as_of=date(2026, 11, 1)))
+write_folder("out", research_files(run), run_id=run.run_id)
+"""
+
+from .files import research_files
+from .pipeline import deep_research
+from .resources import resources
+from .types import Report, ResearchRequest
+
+__all__ = ["Report", "ResearchRequest", "deep_research", "research_files", "resources"]

@@ -1,0 +1,28 @@
+"""What each profile's model stages do about a failed answer. Nothing here is specific to one stage.
+
+``quick`` asks once and falls back, because a small model does not get better by being asked again; the others climb.
+"""
+
+from __future__ import annotations
+
+from guardflow import Kind, Ladder, Model, degrade, grow, reask, resample, switch, wait
+
+from .types import Profile
+
+FAST, STRONG, JUDGE = Model("fast"), Model("strong"), Model("judge")
+
+_LEAN = Ladder(
+    wait(2, on=Kind.TRANSIENT),
+    switch(STRONG, on=Kind.ANSWERABLE | Kind.TRANSIENT | Kind.QUOTA),
+    otherwise=degrade(),
+)
+_CAREFUL = Ladder(
+    wait(3, on=Kind.TRANSIENT),
+    grow(2.0, on=Kind.TRUNCATED),
+    reask(1, on=Kind.INVALID | Kind.GUARD),
+    resample(1, on=Kind.BLOCKED, temperature=0.7),
+    switch(STRONG, on=Kind.ANSWERABLE | Kind.TRANSIENT | Kind.QUOTA, waits=1),
+    otherwise=degrade(),
+)
+LADDERS: dict[Profile, Ladder] = {"quick": _LEAN, "standard": _CAREFUL, "deep": _CAREFUL}
+"""Every stage has a fallback, so that each of them ends with `degrade`."""

@@ -1,0 +1,169 @@
+"""What a run of deep research knows so far: its questions, what it read and picked, which parts are degraded.
+
+Rebuilt from recorded stage results when a run resumes, so it must depend on nothing else. It asks nobody but the
+recorded budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from guardflow import BudgetLeft, Kind, Outcome, Stage, budget_left, fan_out
+
+from .facts import Claim
+from .profiles import PROFILES, Counts
+from .quotable import Readable, readable
+from .reading import Shelf
+from .types import ModelUse, Part, ResearchRequest, SubQuestion
+from .words import terms
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_WHY = {
+    Kind.GUARD: "no answer passed the guards",
+    Kind.BUDGET: "the budget was used up",
+    Kind.TRUNCATED: "its answers were cut off",
+    Kind.TIMEOUT: "it gave no answer in time",
+    Kind.QUOTA: "its account has run out",
+}
+OUT_OF_BUDGET = "the rest of the budget is kept for what follows"
+
+
+class Research:
+    """The notes of one run. Methods either note something or say what is noted."""
+
+    def __init__(self, request: ResearchRequest, budget: BudgetLeft) -> None:
+        self.request = request
+        self.counts: Counts = PROFILES[request.profile]
+        self.questions: list[SubQuestion] = [SubQuestion(id=0, text=request.question)]
+        self.shelf = Shelf()
+        self.claims: list[Claim] = []
+        self.rounds = 0
+        self.set_aside = 0
+        self._budget = budget
+        self._pages: dict[str, Readable] = {}
+        self._seen: set[tuple[int, str, int]] = set()
+        self._parts: dict[tuple[str, str], Part] = {}
+        self._models: dict[str, set[str]] = {}
+
+    def readable(self, document: str) -> Readable:
+        """The passages of a document that was read; cut once."""
+        if document not in self._pages:
+            self._pages[document] = readable(self.shelf.documents[document])
+            self.set_aside += self._pages[document].set_aside
+        return self._pages[document]
+
+    def first_time(self, question: SubQuestion, document: str, start: int) -> bool:
+        """Whether a passage is read for a sub-question for the first time."""
+        key = (question.id, document, start)
+        fresh = key not in self._seen
+        self._seen.add(key)
+        return fresh
+
+    def unanswered(self) -> list[SubQuestion]:
+        """Sub-questions for which no sentence was picked."""
+        answered = {claim.sub_question for claim in self.claims}
+        return [question for question in self.questions if question.id not in answered]
+
+    def degraded(self, stage: str, part: str, reason: str) -> None:
+        """Note that a part was made without a model's answer."""
+        self._parts.setdefault((stage, part), Part(stage=stage, part=part, reason=reason))
+
+    def made_nothing(self, stage: str) -> None:
+        """Note that no answer of a stage stands in the report, although one was accepted."""
+        self._models.pop(stage, None)
+
+    def is_degraded(self, stage: str, part: str) -> bool:
+        """Whether a part was made without a model's answer."""
+        return (stage, part) in self._parts
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The degraded parts, in order."""
+        return tuple(self._parts.values())
+
+    @property
+    def models(self) -> tuple[ModelUse, ...]:
+        """Whose answers were used, by stage."""
+        return tuple(
+            ModelUse(stage=stage, models=tuple(sorted(names)))
+            for stage, names in sorted(self._models.items())
+        )
+
+    def take(self, outcome: Outcome[B] | None, *, stage: str, part: str) -> B | None:
+        """A stage's value if a model gave it; else note why not, and give None."""
+        if outcome is None:
+            self.degraded(stage, part, OUT_OF_BUDGET)
+            return None
+        if outcome.status != "ok":
+            self.degraded(stage, part, _reason(outcome.kind))
+            return None
+        answers = [note.model for note in outcome.attempts if note.role == "answer" and note.kind is None]
+        if answers:
+            self._models.setdefault(stage, set()).add(answers[-1])
+        return outcome.value
+
+    async def asked(
+        self, stage: Stage[A, B], inputs: Sequence[A], *, reserve: float
+    ) -> list[Outcome[B] | None]:
+        """Ask a model about every input, in waves; what the budget does not allow any more is None.
+
+        A wave of which no answer is good is the last one: the rest ends as its last input did.
+
+        Args:
+            stage: the model stage.
+            inputs: its inputs.
+            reserve: the share of the run's budget that has to be left for a wave to start.
+        """
+        done: list[Outcome[B] | None] = []
+        size = self.counts.at_once if _share(self._budget, self._budget) is not None else max(1, len(inputs))
+        for at in range(0, len(inputs), size):
+            if not await self.affords(reserve):
+                return [*done, *[None] * (len(inputs) - at)]
+            wave = await fan_out(stage, inputs[at : at + size], errors="collect")
+            done += wave
+            if len(wave) > 1 and all(outcome.status != "ok" for outcome in wave):
+                return [*done, *wave[-1:] * (len(inputs) - len(done))]
+        return done
+
+    async def affords(self, reserve: float) -> bool:
+        """Whether more than this share of the budget is left, in every limit that it has."""
+        if _share(self._budget, self._budget) is None:
+            return True
+        left = _share(await budget_left(), self._budget)
+        return left is None or left > reserve
+
+
+def _share(left: BudgetLeft, whole: BudgetLeft) -> float | None:
+    """The smallest share of any limit that is left; None if nothing is limited."""
+    pairs = [
+        (left.usd, whole.usd),
+        (left.tokens, whole.tokens),
+        (left.calls, whole.calls),
+        (left.seconds, whole.seconds),
+    ]
+    shares = [
+        float(now) / float(most) if most else 0.0
+        for now, most in pairs
+        if now is not None and most is not None
+    ]
+    return min(shares, default=None)
+
+
+def _reason(kind: Kind | None) -> str:
+    if kind is None:
+        return "it was skipped"
+    if kind in Kind.TRANSIENT:
+        return _WHY.get(kind, "the model could not be reached")
+    if kind in Kind.BLOCKED:
+        return "the model refused"
+    if kind in Kind.INVALID:
+        return "its answers could not be read"
+    return _WHY.get(kind, "the model gave no usable answer")
+
+
+def own_words(question: SubQuestion, phrase: str) -> bool:
+    """Whether a search phrase only repeats words of its sub-question."""
+    return set(terms(phrase)) <= set(terms(question.text))

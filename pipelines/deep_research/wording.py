@@ -1,0 +1,98 @@
+"""The fixed sentences of a report: what both of its renderings say in the same words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from .types import Fact, Part, Report, Source
+
+_WHAT = {
+    "plan": "Sub-questions",
+    "queries": "Search phrases",
+    "search": "Search",
+    "extract": "Choice of quotes",
+    "write": "Text",
+    "support": "Check of sentences",
+}
+_INSTEAD = {
+    "plan": "only the question itself was researched",
+    "queries": "parts of the question's own words were used",
+    "search": "nothing was found for",
+    "extract": "sentences were chosen by the words they share with the question",
+    "write": "the quotes stand for themselves",
+    "support": "sentences in doubt were replaced by their quotes",
+}
+
+
+def summary(report: Report) -> str:
+    """One line about what the report rests on."""
+    read = f"{report.documents_read} {'document' if report.documents_read == 1 else 'documents'} read"
+    quotes = f"{len(report.facts)} {'quote' if len(report.facts) == 1 else 'quotes'}"
+    sources = f"{len(report.sources)} {'source' if len(report.sources) == 1 else 'sources'}"
+    return f"As of {report.as_of.isoformat()} · {read} · {quotes} from {sources} · profile {report.profile}"
+
+
+def degraded_lines(parts: Sequence[Part]) -> list[str]:
+    """What was made without a model's answer, a line for each stage and reason."""
+    order = sorted(
+        parts, key=lambda part: (list(_WHAT).index(part.stage) if part.stage in _WHAT else 99, part.reason)
+    )
+    lines: list[str] = []
+    for (stage, reason), group in groupby(order, key=lambda part: (part.stage, part.reason)):
+        named = list(dict.fromkeys(part.part for part in group))
+        about = "" if stage == "plan" else f" ({'; '.join(named)})"
+        lines.append(
+            f"{_WHAT.get(stage, stage)}{about}: {_INSTEAD.get(stage, 'a fallback was used')}. Reason: {reason}."
+        )
+    return lines
+
+
+def model_lines(report: Report) -> list[str]:
+    """Which model made what, in the order of the stages."""
+    order = sorted(report.models, key=lambda use: list(_WHAT).index(use.stage))
+    return [f"{_WHAT[use.stage]}: {', '.join(use.models)}" for use in order]
+
+
+def nothing_found(report: Report) -> str:
+    """The sentence that stands for a report without facts."""
+    if not report.documents_read:
+        return "No source could be read, so this report answers nothing."
+    return "Nothing in the sources answers this question, so this report answers nothing. It does not guess."
+
+
+def fact_note(fact: Fact) -> str:
+    """How well a fact is supported."""
+    if fact.state == "contested":
+        return "contradicted by " + ", ".join(f"quote {number}" for number in fact.against)
+    if fact.state == "agreed":
+        return f"stated by {len(fact.sources)} sources"
+    return "single source"
+
+
+def source_notes(source: Source) -> list[str]:
+    """What a careful reader should know of a source."""
+    notes: list[str] = []
+    if source.published is not None:
+        notes.append(f"published {source.published.isoformat()}")
+    if source.also_at:
+        others = len(source.also_at)
+        notes.append(f"{others} near-{'copy' if others == 1 else 'copies'} elsewhere, counted once")
+    if any(flag.startswith("injection") for flag in source.flags):
+        notes.append("holds text that speaks to a model")
+    if "hidden-text" in source.flags or "invisible-characters" in source.flags:
+        notes.append("held hidden text, which was removed")
+    return notes
+
+
+def method_lines(report: Report) -> list[str]:
+    """How the report came about, in plain words."""
+    lines = [
+        "Every quote is a piece of a stored source, cut out by its offsets; evidence.jsonl lists them all.",
+        "Every written sentence passed a check against its quotes: words and their order, numbers, negations.",
+    ]
+    if report.set_aside:
+        lines.append(
+            f"{report.set_aside} sentences of the sources were set aside: they speak to a model or hold links."
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""Short pipelines to learn from; they run as tests."""

@@ -1,0 +1,92 @@
+"""The benchmarks still run: every peer, tiny, without looking at the clock; and the table says what was measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from guardflow.testing import FaultServer, Reply
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(HERE))
+    return import_module("harness")
+
+
+def run(folder: Path, *peers: tuple[str, dict[str, object]]) -> Sequence[dict[str, list[float]]]:
+    """The metrics of the peers, which run one after the other in one new process."""
+    pairs = [part for name, options in peers for part in (name, json.dumps(options))]
+    command = [sys.executable, str(HERE / "worker.py"), *pairs]
+    folder.mkdir(exist_ok=True)
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+
+
+def test_every_peer_that_asks_a_model_runs(tmp_path: Path) -> None:
+    answer = {"title": "t", "language": "en", "claims": [{"text": "c", "certainty": 0.5}]}
+    peers = ("httpx", "litellm", "instructor", "guardflow")
+    with FaultServer(Reply.json(answer)) as server:
+        options: dict[str, object] = {
+            "fast": server.base_url,
+            "slow": server.base_url,
+            "calls": 2,
+            "rounds": 1,
+        }
+        said = run(tmp_path, *((peer, options) for peer in peers))
+        assert server.count == len(peers) * 2 * 2 * 2  # calls, addresses, warm-up and round
+    assert len(said) == len(peers)
+    assert all(metrics["cpu_ms"][0] > 0 and len(metrics["slow_wall_s"]) == 1 for metrics in said)
+
+
+def test_every_other_peer_runs_and_none_pays_for_what_is_stored(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    for peer in ("replay-dbos", "replay-guardflow"):
+        assert run(left, (peer, {"calls": 4, "prepare": True})) == []
+    replay: dict[str, object] = {"calls": 4, "source": str(left)}
+    few: dict[str, object] = {"calls": 3, "rounds": 2}
+    # raw DBOS first: once guardflow has run, no pickle is read in this process
+    peers = ("replay-dbos", "steps-dbos", "replay-guardflow", "steps-guardflow", "cache")
+    said = run(tmp_path / "here", *((peer, replay if "replay" in peer else few) for peer in peers))
+    assert [metrics.get("asked") for metrics in said] == [[0], None, [0], None, None]
+    assert [len(metrics["wall_ms"]) for metrics in said[:4]] == [1, 2, 1, 2]
+    assert set(said[4]) == {"lookup_ms", "lookup_again_ms", "stage_ms", "stage_again_ms"}
+
+
+def test_the_table_shows_losses(harness: ModuleType) -> None:
+    row = harness.Row
+    text = harness.table(
+        [
+            row("slow", [3.0, 1.0, 2.0], most=1.5, detail="2 ms"),
+            row("quick", [0.5], least=0.4),
+            row("peer", [7.0]),
+        ]
+    )
+    _, slow, quick, peer = text.splitlines()
+    assert slow.split() == ["slow", "2.000", "1.000..3.000", "<=", "1.5", "MISSED", "2", "ms"]
+    assert quick.split()[-3:] == [">=", "0.4", "met"]
+    assert peer.split() == ["peer", "7.000", "7.000..7.000"]
+
+
+def test_ratios_pair_what_ran_together(harness: ModuleType) -> None:
+    series = harness.Series()
+    for ours, theirs in ((1.0, 2.0), (30.0, 60.0), (3.0, 3.0)):  # the machine was busy in the second turn
+        series.add("ours", {"cpu_ms": ours})
+        series.add("theirs", {"cpu_ms": theirs})
+    assert series.ratios(("ours", "cpu_ms"), ("theirs", "cpu_ms")) == [0.5, 0.5, 1.0]
+    assert series.median("ours", "cpu_ms") == 3.0
+
+
+def test_a_row_of_zero_can_be_a_target(harness: ModuleType) -> None:
+    assert harness.Row("model calls", [0.0], most=0).met is True
+    assert "<= 0" in harness.table([harness.Row("model calls", [1.0], most=0)])
