@@ -166,7 +166,7 @@ os.chdir(tempfile.mkdtemp())
 folder = Path("docs")
 folder.mkdir()
 (folder / "tides.md").write_text(
-    "# Tides\\n\\nThe tide at Port Kell rises 4.2 metres in spring. Fishing boats leave Port Kell at high tide.\\n"
+    "# Tides\\n\\nThe tide at Port Kell rises 4.2 metres in spring, and fishing boats leave Port Kell then.\\n"
 )
 request = ResearchRequest(
     question="How far does the tide rise at Port Kell?", as_of=date(2026, 11, 1), corpus=(str(folder.resolve()),)

@@ -238,8 +238,9 @@ def _usage(request: Request, said: str) -> Usage:
 
 
 def _seed(request: Request) -> int:
-    asked = [request.model.name, request.hash, request.sample, [m.content for m in request.messages]]
-    return int(value_hash(asked)[:16], 16)
+    """Of what was asked, not of how it was fenced: delimiters differ from one installation to the next."""
+    asked = request.hash or [m.content for m in request.messages]
+    return int(value_hash([request.model.name, request.sample, asked])[:16], 16)
 
 
 def _json(value: object) -> str:

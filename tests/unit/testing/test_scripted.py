@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -53,6 +54,12 @@ async def test_without_replies_it_answers_every_schema() -> None:
     assert one == same != other
     Answer.model_validate_json(one or "")
     assert (await model.send(request(typed=False))).text == "echo: question"
+
+
+async def test_the_fence_of_an_installation_changes_no_answer() -> None:
+    ours, theirs = request("<data-1f>page</data-1f>"), request("<data-9c>page</data-9c>")
+    one, same = [(await Scripted().send(replace(r, hash="canonical"))).text for r in (ours, theirs)]
+    assert one == same
 
 
 @pytest.mark.parametrize(
