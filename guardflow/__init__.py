@@ -15,6 +15,7 @@ Who may import whom, high to low; a module imports only from lines below its own
     events | settings
     classify                   a raw answer or an exception -> Kind
     values                     the frozen nouns
+    agreement                  how sure a vote was
     kinds | hashing | stats
     errors | crashpoints
 

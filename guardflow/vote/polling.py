@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from guardflow.agreement import Agreement
 from guardflow.hashing import JSON
 from guardflow.kinds import Kind
-from guardflow.values import Agreement, Model
+from guardflow.values import Model
 
 
 @dataclass(frozen=True, slots=True)
