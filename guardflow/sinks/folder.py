@@ -9,13 +9,24 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from guardflow.crashpoints import hit
 from guardflow.errors import SinkError
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
 MANIFEST = "manifest.json"
+_ASIDE = ".manifest.json.before"
+"""Where the manifest is while the files that it speaks of are replaced: it still says whose the folder is."""
+_BESIDE = re.compile(r"\.(.+)\.[0-9a-f]{12}")
 
 
 def write_folder(
@@ -23,9 +34,10 @@ def write_folder(
 ) -> Sequence[Path]:
     """Write files into a folder, which is made if it is not there.
 
-    Every file is written beside its place, flushed to the disk and then moved there: whoever looks sees the old file
-    or the new one. The manifest goes last, so a folder with a manifest is complete. What is the same already is left
-    alone.
+    All files are written beside their places and flushed to the disk, and only then moved there: whoever looks sees
+    an old file or a new one, and a full disk changes nothing. The manifest goes last, and an old one goes first: a
+    folder with a manifest is complete, even if the process is killed. What is the same already is left alone, and
+    what a killed process left beside the files is removed.
 
     Args:
         path: the folder.
@@ -37,17 +49,18 @@ def write_folder(
 
     Raises:
         SinkError: the folder cannot be written, the disk is full, a name leads out of the folder, or another file
-            stands in the way. Then no file of that name was changed.
+            stands in the way.
     """
     folder = Path(path)
     for name in files:
         _check_name(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(folder, files, run_id=run_id)
-        for name in sorted(files, key=lambda name: (name == MANIFEST, name)):
-            _write(folder / name, files[name])
-        _flush_folder(folder)
+        with _alone(folder) as alone:
+            _refuse_foreign(folder, files, run_id=run_id)
+            if alone:
+                _sweep(folder, files)
+            _replace(folder, files)
     except OSError as error:
         raise _told(error, folder) from error
     return [folder / name for name in sorted(files)]
@@ -76,8 +89,11 @@ def _refuse_foreign(folder: Path, files: Mapping[str, bytes], *, run_id: str) ->
 
 def _run_of(folder: Path) -> str | None:
     """The run that the folder's manifest names, if there is one that can be read."""
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        manifest = folder / _ASIDE
     try:
-        data: object = json.loads((folder / MANIFEST).read_bytes())
+        data: object = json.loads(manifest.read_bytes())
     except (OSError, ValueError):
         return None
     match data:
@@ -91,20 +107,72 @@ def _is_same(place: Path, content: bytes) -> bool:
     return place.is_file() and place.stat().st_size == len(content) and place.read_bytes() == content
 
 
-def _write(place: Path, content: bytes) -> None:
-    if not place.is_symlink() and _is_same(place, content):
+@contextmanager
+def _alone(folder: Path) -> Generator[bool]:
+    """Write alone, where a folder can be locked: only then is what lies beside the files surely a dead writer's."""
+    if fcntl is None:
+        yield False
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(place)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            locked = True
+        except OSError:
+            locked = False  # some network file systems lock no folders
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Remove what a killed writer of these files left beside them."""
+    names = {folder / name for name in files}
+    for parent in {place.parent for place in names}:
+        for entry in list(parent.iterdir()) if parent.is_dir() else ():
+            ours = _BESIDE.fullmatch(entry.name)
+            if ours is not None and parent / ours[1] in names and entry.is_file():
+                entry.unlink()
+
+
+def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Bring every file that is not the same already to its place."""
+    staged: dict[Path, Path] = {}
+    try:
+        for name in sorted(files, key=lambda name: (name == MANIFEST, name)):
+            place = folder / name
+            if place.is_symlink() or not _is_same(place, files[name]):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                staged[place] = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
+                _write(staged[place], files[name])
+        manifest = folder / MANIFEST
+        if staged and MANIFEST in files and manifest.exists():
+            manifest.replace(folder / _ASIDE)
+            staged.setdefault(manifest, folder / _ASIDE)  # the same one: it comes back
+            _flush_folder(folder)
+        for place, beside in staged.items():
+            hit("deliver.before")
+            beside.replace(place)
+            hit("deliver.after")
     except BaseException:
-        beside.unlink(missing_ok=True)
+        for beside in staged.values():
+            if beside.name != _ASIDE:
+                beside.unlink(missing_ok=True)
         raise
+    if MANIFEST in files:
+        (folder / _ASIDE).unlink(missing_ok=True)
+    for parent in {folder, *(place.parent for place in staged)}:
+        _flush_folder(parent)
+
+
+def _write(beside: Path, content: bytes) -> None:
+    with beside.open("xb") as file:
+        file.write(content[: len(content) // 2])
+        file.flush()
+        hit("deliver.write")
+        file.write(content[len(content) // 2 :])
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
@@ -114,9 +182,8 @@ def _flush_folder(folder: Path) -> None:
     except OSError:
         return
     try:
-        os.fsync(descriptor)
-    except OSError:
-        pass  # some file systems refuse; the files themselves are on the disk
+        with suppress(OSError):  # some file systems refuse; the files themselves are on the disk
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
