@@ -64,6 +64,11 @@ _NAMES = {
         "WaitingForPerson",
     ),
     "guardflow.kinds": ("Kind",),
+    "guardflow.agreement": (
+        "Agreement",
+        "Dissent",
+        "FieldAgreement",
+    ),
     "guardflow.values": (
         "Attempt",
         "AttemptNote",
@@ -100,6 +105,20 @@ _NAMES = {
         "Guard",
         "GuardContext",
         "guard",
+    ),
+    "guardflow.vote": (
+        "Vote",
+        "ahead_by",
+        "align",
+        "confident",
+        "exact",
+        "follow",
+        "k_for",
+        "majority",
+        "meaning",
+        "quorum",
+        "unanimous",
+        "within",
     ),
     "guardflow.flow.context": ("Context",),
     "guardflow.flow.fan_out": ("fan_out",),
@@ -152,6 +171,9 @@ _NAMES = {
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 if TYPE_CHECKING:
+    from guardflow.agreement import Agreement as Agreement
+    from guardflow.agreement import Dissent as Dissent
+    from guardflow.agreement import FieldAgreement as FieldAgreement
     from guardflow.budget import Budget as Budget
     from guardflow.budget import BudgetLeft as BudgetLeft
     from guardflow.errors import BudgetExceeded as BudgetExceeded
@@ -248,6 +270,18 @@ if TYPE_CHECKING:
     from guardflow.values import Spend as Spend
     from guardflow.values import Status as Status
     from guardflow.values import Usage as Usage
+    from guardflow.vote import Vote as Vote
+    from guardflow.vote import ahead_by as ahead_by
+    from guardflow.vote import align as align
+    from guardflow.vote import confident as confident
+    from guardflow.vote import exact as exact
+    from guardflow.vote import follow as follow
+    from guardflow.vote import k_for as k_for
+    from guardflow.vote import majority as majority
+    from guardflow.vote import meaning as meaning
+    from guardflow.vote import quorum as quorum
+    from guardflow.vote import unanimous as unanimous
+    from guardflow.vote import within as within
 else:
     # Hidden from type checkers: to them a module with __getattr__ has every name, misspelt ones too.
     __all__ = tuple(sorted(_HOME))

@@ -58,7 +58,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """More ballots are needed: start ``more`` of them now (the fewest that could still decide)."""
+    """More ballots are needed: ``more`` is the fewest that could still decide, those in flight among them."""
 
     more: int
 
