@@ -5,6 +5,7 @@ GuardflowError                     .hint says what to do, .exit_code is what the
 │  ├─ ConfigError                  settings, roles, keys
 │  │  ├─ UnknownModel · MissingKey · UnpricedModel
 │  ├─ PromptError                  MissingInput · UnknownInput · TemplateError
+│  ├─ CassetteError                NotRecorded
 │  ├─ StageError                   a stage, guard or pipeline that is defined or called wrongly
 │  └─ LadderError                  a ladder or a vote that cannot work
 ├─ SinkError (1)                   a finished result that could not be delivered; the run is kept
@@ -82,6 +83,14 @@ class TemplateError(PromptError):
     """A prompt file whose template is malformed, or asks for what the sandbox forbids."""
 
 
+class CassetteError(UsageError):
+    """A recording of model traffic that cannot be made, read or used."""
+
+
+class NotRecorded(CassetteError):
+    """A request was made that is not on the recording which stands in for the models."""
+
+
 class StageError(UsageError):
     """A stage, guard or pipeline is defined or called in a way that cannot be made durable."""
 
@@ -125,6 +134,7 @@ class ModelCallError(RunError):
         kind: what failed; None only while the error is being rebuilt.
         status: the HTTP status, if there was one.
         retry_after: seconds the provider asked us to wait, if it did.
+        recorded: whether it is played back from a recording, so that nobody need wait before the next try.
     """
 
     def __init__(
@@ -136,12 +146,14 @@ class ModelCallError(RunError):
         status: int | None = None,
         retry_after: float | None = None,
         dropped: tuple[str, ...] = (),
+        recorded: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
         self.status = status
         self.retry_after = retry_after
         self.dropped = dropped
+        self.recorded = recorded
 
 
 class ReplayMismatch(RunError):

@@ -60,6 +60,7 @@ class Model:
         temperature: what every request is sent with unless a rung changes it.
         timeout: seconds one request may take.
         role: set on resolved models: the role that led here.
+        asked: set on resolved models: what the stage named, for whoever records the request.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Model:
     temperature: float | None = None
     timeout: float | None = None
     role: str | None = None
+    asked: Model | None = field(default=None, compare=False, repr=False)
 
     @property
     def provider(self) -> str:
@@ -111,6 +113,22 @@ class Request:
     sample: int
     hash: str
     timeout: float | None = None
+    stage: str = ""
+    """Who asks, for messages to people."""
+    prompt_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request was made of, beside its messages: a recording finds the call by it on another machine."""
+
+    model: Model
+    """Resolved."""
+    max_tokens: int
+    temperature: float | None = None
+    sample: int = 0
+    schema: str | None = None
+    """The schema's content hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +231,8 @@ class AttemptEnd:
 
     ``nano_usd`` is the cost; None where the price is unknown. An abandoned request (cancelled, deadline) has
     neither completion nor kind and costs its reservation. ``cached`` answers cost 0. ``dropped`` names
-    parameters that the model refused with this answer, and that will be left out from now on.
+    parameters that the model refused with this answer, and that will be left out from now on. ``asked`` is known
+    before; it stands here because only an answered request can be recorded.
     """
 
     ended_at: float
@@ -226,6 +245,7 @@ class AttemptEnd:
     cached: bool = False
     abandoned: bool = False
     dropped: tuple[str, ...] = ()
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)

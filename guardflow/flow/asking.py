@@ -18,6 +18,7 @@ from guardflow.events import AttemptEnded, AttemptStarted
 from guardflow.kinds import Kind
 from guardflow.models.price import cost, price_of, reservation
 from guardflow.values import (
+    Asked,
     Attempt,
     AttemptEnd,
     AttemptNote,
@@ -38,7 +39,8 @@ from .scope import Scope
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of one request. ``row`` is 0 when nothing was written (the budget refused); ``note`` is the
-    place of its line among the conversation's, -1 for none."""
+    place of its line among the conversation's, -1 for none. ``waited`` says that a pause before the next try
+    has been made already, when this was recorded."""
 
     row: int
     completion: Completion | None
@@ -46,6 +48,7 @@ class Answer:
     message: str = ""
     retry_after: float | None = None
     replayed: bool = False
+    waited: bool = False
     cached: bool = False
     dropped: tuple[str, ...] = ()
     note: int = -1
@@ -97,7 +100,7 @@ class Conversation:
         if mode in ("use", "only"):
             found = await self.scope.services.cache.get(request.hash)
             if found is not None:
-                return await self._from_cache(start, found)
+                return await self._from_cache(request, start, found)
             if mode == "only":
                 message = "the answer is not in the response cache, and the cache mode is 'only'"
                 return Answer(0, None, Kind.NOT_FOUND, message)
@@ -133,14 +136,20 @@ class Conversation:
             end.error or "",
             end.retry_after,
             replayed=True,
+            waited=True,
             cached=end.cached,
             dropped=end.dropped,
             note=note,
         )
 
-    async def _from_cache(self, start: AttemptStart, completion: Completion) -> Answer:
+    async def _from_cache(self, request: Request, start: AttemptStart, completion: Completion) -> Answer:
         end = AttemptEnd(
-            ended_at=start.started_at, completion=completion, usage=completion.usage, nano_usd=0, cached=True
+            ended_at=start.started_at,
+            completion=completion,
+            usage=completion.usage,
+            nano_usd=0,
+            cached=True,
+            asked=self._asked(request),
         )
         row = await self.scope.services.ledger.record(start, end, epoch=self.scope.engine.epoch)
         return Answer(row, completion, None, cached=True, note=self._note(start, end))
@@ -154,12 +163,13 @@ class Conversation:
         except BudgetExceeded as refusal:
             return Answer(0, None, Kind.BUDGET, refusal.message)
         end: AttemptEnd | None = None
-        row = 0
+        asked, row = self._asked(request), 0
         start = replace(start, reserved=reserved)
         self._tell_started(start)
         try:
             row = await services.ledger.begin(start, epoch=epoch)
-            ended = end = await self._sent(request, reserved, price)
+            sent, waited = await self._sent(request, reserved, price)
+            ended = end = replace(sent, asked=asked)
             await services.ledger.finish(row, end)
         finally:
             # A cancelled request may have been paid: it is settled at what was reserved, and shown as such.
@@ -168,31 +178,47 @@ class Conversation:
             self.spend = self.spend + spent
             if end is None and row:
                 with anyio.CancelScope(shield=True):
-                    await services.ledger.finish(row, AttemptEnd(services.clock(), abandoned=True))
+                    lost = AttemptEnd(services.clock(), abandoned=True, asked=asked)
+                    await services.ledger.finish(row, lost)
         return Answer(
             row,
             ended.completion,
             ended.kind,
             ended.error or "",
             ended.retry_after,
+            waited=waited,
             dropped=ended.dropped,
             note=self._note(start, ended),
         )
 
     async def _sent(
         self, request: Request, reserved: Reservation, price: Price | Literal["free"] | None
-    ) -> AttemptEnd:
+    ) -> tuple[AttemptEnd, bool]:
+        """What came of it, and whether it is played back from a recording, where nobody waits."""
         services = self.scope.services
         hit("call.before")
         try:
             completion = await services.models.client(request.model).send(request)
         except ModelCallError as error:
-            return _failed(error, services.clock())
+            return _failed(error, services.clock()), error.recorded
         finally:
             hit("call.after")
         usage = completion.usage
         nano = reserved.nano_usd if usage is None else cost(usage, price)
-        return AttemptEnd(services.clock(), completion=completion, usage=usage, nano_usd=nano)
+        return AttemptEnd(services.clock(), completion=completion, usage=usage, nano_usd=nano), False
+
+    def _asked(self, request: Request) -> Asked:
+        """An address may hold a password, which no row may."""
+        model, schema = request.model, request.schema
+        if model.api_base is not None:
+            model = replace(model, api_base=self.scope.services.redact(model.api_base))
+        return Asked(
+            model,
+            request.max_tokens,
+            request.temperature,
+            request.sample,
+            None if schema is None else schema.hash,
+        )
 
     def judge(self, answer: Answer, verdict: Verdict) -> None:
         """Write down what became of an answer; the line about its attempt carries it too."""

@@ -131,7 +131,7 @@ class Climb:
 
     async def _pause(self, move: Move, answer: Answer) -> None:
         """Wait as the rung says; an answer that was read back has been waited for already."""
-        if answer.replayed:
+        if answer.waited:
             return
         pause = move.pause(_rng)
         if pause > 0:

@@ -73,6 +73,8 @@ class Judge:
                 call.sample,
                 digest,
                 resolved.timeout,
+                talk.stage,
+                rendered.prompt_hash,
             )
             got = await talk.ask(
                 request,
@@ -94,7 +96,7 @@ class Judge:
                     f"the judge {resolved.name!r} gave no answer ({got.message or read.kind.name})",
                     kind=read.kind,
                 )
-            if not got.replayed:
+            if not got.waited:
                 await anyio.sleep(move.pause(random.Random()))  # noqa: S311  # jitter
             call = move.call
 

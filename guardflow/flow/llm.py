@@ -182,6 +182,8 @@ class Prepared:
                 rendered.prompt_hash,
             ),
             timeout=model.timeout,
+            stage=self.stage.name,
+            prompt_hash=rendered.prompt_hash,
         )
 
     def variables(self, value: object) -> Mapping[str, object]:

@@ -5,9 +5,9 @@ Flow calls it, adapters and `guardflow.testing.Scripted` fit it. No implementati
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from guardflow.values import Completion, Request
+from guardflow.values import Completion, Model, Request
 
 
 class ModelClient(Protocol):
@@ -23,4 +23,13 @@ class ModelClient(Protocol):
 
     async def aclose(self) -> None:
         """Release sockets and loaded models. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Resolving(Protocol):
+    """A client that also says what the models it stands in for resolve to: a recording knows what they were."""
+
+    def resolve(self, model: Model) -> Model:
+        """The model with everything filled in."""
         ...

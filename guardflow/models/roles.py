@@ -122,7 +122,7 @@ def resolve(model: Model, settings: Settings) -> Model:
         known = _resolved[settings] = {}
     found = known.get(model)
     if found is None:
-        found = known[model] = _resolve(model, settings)
+        found = known[model] = replace(_resolve(model, settings), asked=model.asked or model)
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guardflow.errors import ConfigError
-from guardflow.models.client import ModelClient
+from guardflow.models.client import ModelClient, Resolving
 from guardflow.settings import Settings, load_settings
 from guardflow.values import Model
 
@@ -22,6 +22,8 @@ DEFAULT_MAX_TOKENS = 1024
 LOCAL = "local"
 SCRIPTED = "scripted"
 """The provider of models that a test stands in for."""
+EVERY = "*"
+"""The name of a stand-in for every model that has none of its own."""
 
 override_clients: ContextVar[Mapping[str, ModelClient] | None] = ContextVar("override_clients", default=None)
 """Clients by the name a stage gives (``"fast"``, ``"openai/x"``). They win over everything else."""
@@ -50,7 +52,10 @@ class Models:
         Raises:
             UnknownModel, MissingKey: there is no such model, or no key for it.
         """
-        if self._stand_in(model.name) is not None:
+        stand_in = self._stand_in(model.name)
+        if isinstance(stand_in, Resolving):
+            return stand_in.resolve(model)
+        if stand_in is not None:
             found = self._scripted.get(model)
             if found is None:
                 found = self._scripted[model] = _scripted(model)
@@ -67,6 +72,9 @@ class Models:
         Raises:
             ConfigError: a scripted model whose script is gone.
         """
+        recording = self._stand_in((resolved.asked or resolved).name)
+        if isinstance(recording, Resolving):
+            return recording
         if resolved.provider == SCRIPTED:
             stand_in = self._stand_in(resolved.name.partition("/")[2])
             if stand_in is None:
@@ -85,7 +93,7 @@ class Models:
 
     def warm(self, resolved: Model) -> None:
         """Begin to load an embedded model in the background; other models need nothing of the kind."""
-        if resolved.provider == LOCAL:
+        if resolved.provider == LOCAL and self._stand_in((resolved.asked or resolved).name) is None:
             self._embedded().warm(resolved)
 
     async def aclose(self) -> None:
@@ -108,9 +116,10 @@ class Models:
 
     def _stand_in(self, name: str) -> ModelClient | None:
         override = override_clients.get()
-        if override is not None and name in override:
-            return override[name]
-        return self._clients.get(name)
+        for clients in (override or {}, self._clients):
+            if name in clients or EVERY in clients:
+                return clients[name if name in clients else EVERY]
+        return None
 
 
 def _name(model: Model | str) -> str:
@@ -125,4 +134,5 @@ def _scripted(model: Model) -> Model:
         output="json_schema",
         max_tokens=model.max_tokens or DEFAULT_MAX_TOKENS,
         role=model.role or (None if "/" in model.name else model.name),
+        asked=model.asked or model,
     )

@@ -32,6 +32,7 @@ from guardflow.values import (
     Verdict,
 )
 
+from .asked import asked_json, read_asked
 from .cells import Document, from_cell, from_json_cell, to_cell, to_json_cell
 from .statements import Row
 
@@ -271,6 +272,8 @@ def _end_cells(end: AttemptEnd) -> Row:
         stored["cached"] = True
     if end.abandoned:
         stored["abandoned"] = True
+    if end.asked is not None:
+        stored["asked"] = asked_json(end.asked)
     return (end.ended_at, to_json_cell(stored))
 
 
@@ -284,6 +287,7 @@ def _counted(end: AttemptEnd) -> Row:
 def _read_end(cell: str, ended_at: float, what: str) -> AttemptEnd:
     stored = Document(from_json_cell(cell, what=what), what=what)
     completion, usage = stored.document_or_none("completion"), stored.document_or_none("usage")
+    asked = stored.document_or_none("asked")
     return AttemptEnd(
         ended_at=ended_at,
         completion=None if completion is None else read_completion(completion),
@@ -295,6 +299,7 @@ def _read_end(cell: str, ended_at: float, what: str) -> AttemptEnd:
         cached=stored.flag("cached"),
         abandoned=stored.flag("abandoned"),
         dropped=tuple(_texts(stored, "dropped")),
+        asked=None if asked is None else read_asked(asked),
     )
 
 
