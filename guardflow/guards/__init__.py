@@ -4,7 +4,8 @@
 """
 
 from guardflow.guards.context import Asker, GuardContext
-from guardflow.guards.core import Action, Findings, Guard, GuardUse, guard
+from guardflow.guards.core import Action, Guard, GuardUse, guard
+from guardflow.guards.findings import Findings
 from guardflow.guards.run import Checked, check, most_asks
 
 __all__ = [

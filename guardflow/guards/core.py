@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast, overload
 
 from guardflow.errors import StageError
+from guardflow.guards.compose import all_of, all_of_async, any_of, any_of_async, holds, holds_async
 from guardflow.guards.context import GuardContext
+from guardflow.guards.findings import Findings, Found
 from guardflow.guards.fingerprint import fingerprint
+from guardflow.hashing import content_hash
 from guardflow.values import Finding
 
 Action = Literal["error", "refuse", "reject", "fix", "drop", "warn"]
@@ -25,69 +28,6 @@ OutT = TypeVar("OutT")
 InT = TypeVar("InT")
 Out_contra = TypeVar("Out_contra", contravariant=True)
 In_contra = TypeVar("In_contra", contravariant=True)
-
-Found: TypeAlias = Iterable[Finding] | AsyncIterable[Finding] | Awaitable[Iterable[Finding] | None] | None
-"""What a guard function may give back. Silence (nothing, or None) is a pass."""
-
-
-class Findings:
-    """What a guard holds against a value: iterate it; with ``async for`` if the guard is async."""
-
-    __slots__ = ("_call", "_name")
-
-    def __init__(self, call: Callable[[], Found], *, name: str) -> None:
-        self._call = call
-        self._name = name
-
-    def __iter__(self) -> Generator[Finding, None, None]:
-        found = cast("object", self._call())  # whatever it is annotated to return
-        if found is None:
-            return
-        if not isinstance(found, Iterable):
-            if inspect.iscoroutine(found):
-                found.close()
-            raise _not_findings(self._name, found)
-        for item in cast("Iterable[object]", found):
-            yield _as_finding(self._name, item)
-
-    async def __aiter__(self) -> AsyncGenerator[Finding, None]:
-        found = cast("object", self._call())
-        if isinstance(found, Awaitable):
-            found = await cast("Awaitable[object]", found)
-        if found is None:
-            return
-        if isinstance(found, AsyncIterable):
-            try:
-                async for item in cast("AsyncIterable[object]", found):
-                    yield _as_finding(self._name, item)
-            finally:  # a reader that stops early must not leave the guard's own cleanup to the garbage collector
-                if isinstance(found, AsyncGenerator):
-                    await cast("AsyncGenerator[object, None]", found).aclose()
-        elif isinstance(found, Iterable):
-            for item in cast("Iterable[object]", found):
-                yield _as_finding(self._name, item)
-        else:
-            raise _not_findings(self._name, found)
-
-
-def _as_finding(name: str, item: object) -> Finding:
-    if isinstance(item, Finding):
-        return item
-    raise StageError(
-        f"guard {name!r} yields {type(item).__name__}",
-        hint="yield Finding('what is wrong', at=('field', 0)); yield nothing to pass",
-    )
-
-
-def _not_findings(name: str, found: object) -> StageError:
-    if isinstance(found, (AsyncIterable, Awaitable)):
-        return StageError(
-            f"guard {name!r} is async", hint="read it with `[f async for f in guard(value, ctx)]`"
-        )
-    return StageError(
-        f"guard {name!r} returns {type(found).__name__}",
-        hint="yield Findings, or return an iterable of them; return None to pass",
-    )
 
 
 class Guard(Generic[Out_contra, In_contra]):
@@ -100,7 +40,10 @@ class Guard(Generic[Out_contra, In_contra]):
         asks: the most questions it asks a model, each time it runs.
         inline: whether it is quick enough (under 0.1 ms) to run on the event loop; else it gets a thread.
         is_async: whether it has to be awaited.
+        parts: the guards it is composed of; none for one that is a function.
     """
+
+    parts: tuple[Guard[Out_contra, In_contra], ...] = ()
 
     def __init__(
         self,
@@ -141,6 +84,11 @@ class Guard(Generic[Out_contra, In_contra]):
             )
 
     @property
+    def takes_context(self) -> bool:
+        """Whether it has to be given a context."""
+        return self._takes_context
+
+    @property
     def version(self) -> str:
         """What was stated, else a hash of the code (see `fingerprint`), taken when it is first needed."""
         if self._version is None:
@@ -164,6 +112,70 @@ class Guard(Generic[Out_contra, In_contra]):
         if self._takes_context:
             return cast("Callable[[Out_contra, GuardContext[In_contra]], Found]", self._fn)(value, ctx)
         return cast("Callable[[Out_contra], Found]", self._fn)(value)
+
+    # Checkers settle on the left guard's types before they look at the right one: hence what is `object` apart.
+    @overload
+    def __and__(self: Guard[object, object], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    @overload
+    def __and__(self: Guard[object, InT], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    @overload
+    def __and__(self: Guard[OutT, object], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    @overload
+    def __and__(self: Guard[OutT, InT], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    def __and__(self: AnyGuard, other: AnyGuard, /) -> AnyGuard:
+        """Both have to pass; what is found is the findings of both, each under its own guard's name."""
+        return _joined("&", self, other)
+
+    @overload
+    def __or__(self: Guard[object, object], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    @overload
+    def __or__(self: Guard[object, InT], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    @overload
+    def __or__(self: Guard[OutT, object], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    @overload
+    def __or__(self: Guard[OutT, InT], other: Guard[OutT, InT], /) -> Guard[OutT, InT]: ...
+    def __or__(self: AnyGuard, other: AnyGuard, /) -> AnyGuard:
+        """One has to pass. The left one looks first, and if it passes the right one is not run: put the guard
+        that asks a model on the right. If neither passes, the findings of both are told."""
+        return _joined("|", self, other)
+
+    @overload
+    def when(self: Guard[OutT, InT], predicate: Callable[[OutT], bool], /) -> Guard[OutT, InT]: ...
+    @overload
+    def when(self: Guard[object, InT], predicate: Callable[[OutT], bool], /) -> Guard[OutT, InT]: ...
+    @overload
+    def when(
+        self: Guard[OutT, InT], predicate: Callable[[OutT, GuardContext[InT]], bool], /
+    ) -> Guard[OutT, InT]: ...
+    @overload
+    def when(
+        self: Guard[OutT, object], predicate: Callable[[OutT, GuardContext[InT]], bool], /
+    ) -> Guard[OutT, InT]: ...
+    @overload
+    def when(
+        self: Guard[object, InT], predicate: Callable[[OutT, GuardContext[InT]], bool], /
+    ) -> Guard[OutT, InT]: ...
+    @overload
+    def when(
+        self: Guard[object, object], predicate: Callable[[OutT, GuardContext[InT]], bool], /
+    ) -> Guard[OutT, InT]: ...
+    def when(self: AnyGuard, predicate: Callable[..., bool], /) -> AnyGuard:
+        """A guard that looks only where ``predicate(value)`` or ``predicate(value, ctx)`` is True.
+
+        A predicate that raises, or returns anything but True or False, is a crash like one of the guard's own
+        code: the value does not pass.
+
+        Raises:
+            StageError: the predicate is async, or takes something else.
+
+        >>> @guard
+        ... def has_digits(text: str):
+        ...     if not any(c.isdigit() for c in text):
+        ...         yield Finding("has no digits")
+        >>> [[f.message for f in has_digits.when(lambda t: len(t) > 3)(text)] for text in ("abc", "abcd")]
+        [[], ['has no digits']]
+        """
+        return _Conditional(self, predicate)
 
     def reject(self) -> GuardUse[Out_contra, In_contra]:
         """A finding rejects the answer: the ladder decides what to do."""
@@ -197,6 +209,92 @@ class Guard(Generic[Out_contra, In_contra]):
         return f"<guard {self.name}>"
 
 
+AnyGuard: TypeAlias = Guard[Any, Any]
+"""Behind the overloads, which say what fits."""
+
+
+class _Joined(AnyGuard):
+    """Guards joined by `&` or `|`."""
+
+    def __init__(self, how: Literal["&", "|"], parts: tuple[AnyGuard, ...]) -> None:
+        self.how = how
+        self.parts = parts
+        self.name = f" {how} ".join(
+            f"({part.name})" if how == "&" and isinstance(part, _Joined) else part.name for part in parts
+        )
+        self.asks = sum(part.asks for part in parts)
+        self.is_async = any(part.is_async for part in parts)
+        self.inline = not self.is_async and all(part.inline for part in parts)
+        self.__name__ = self.name
+        self._takes_context = any(part.takes_context for part in parts)
+
+    @property
+    def version(self) -> str:
+        """A hash of what is joined, and how."""
+        return _hash_of(self.how, *(f"{part.name}@{part.version}" for part in self.parts))
+
+    def found(self, value: object, ctx: GuardContext[object], /) -> Found:
+        """What the parts find."""
+        if self.how == "&":
+            return (all_of_async if self.is_async else all_of)(self.parts, value, ctx)
+        return (any_of_async if self.is_async else any_of)(self.parts, value, ctx, name=self.name)
+
+
+class _Conditional(AnyGuard):
+    """A guard that looks only where its condition holds. It keeps the guard's name."""
+
+    def __init__(self, guard: AnyGuard, predicate: Callable[..., bool]) -> None:
+        self.parts = (guard,)
+        self.name = guard.name
+        if _is_async(predicate):
+            raise StageError(
+                f"the condition of guard {self.name!r} is async",
+                hint="make it a plain function; a guard that has to wait decides for itself",
+            )
+        self.asks, self.is_async, self.inline = guard.asks, guard.is_async, guard.inline
+        self.__name__ = self.name
+        self._predicate = predicate
+        self._asks_context = _positional(predicate, f"{self.name}.when") == 2
+        self._takes_context = guard.takes_context or self._asks_context
+
+    @property
+    def version(self) -> str:
+        """A hash of the guard's version and the condition's code."""
+        return _hash_of("when", self.parts[0].version, fingerprint(self._predicate))
+
+    def found(self, value: object, ctx: GuardContext[object], /) -> Found:
+        """What the guard finds, if it has to look."""
+        return self._found_async(value, ctx) if self.is_async else self._found(value, ctx)
+
+    def _found(self, value: object, ctx: GuardContext[object]) -> Found:
+        if holds(self._predicate, value, ctx, takes_context=self._asks_context, name=self.name):
+            return all_of(self.parts, value, ctx)
+        return None
+
+    async def _found_async(self, value: object, ctx: GuardContext[object]) -> list[Finding] | None:
+        if await holds_async(self._predicate, value, ctx, takes_context=self._asks_context, name=self.name):
+            return await all_of_async(self.parts, value, ctx)
+        return None
+
+
+def _joined(how: Literal["&", "|"], *guards: AnyGuard) -> AnyGuard:
+    """Join guards: ``(a & b) & c`` is ``a & b & c``, and the same guard twice is there once."""
+    flat: list[AnyGuard] = []
+    for guard in guards:
+        if not isinstance(cast("object", guard), Guard):
+            raise StageError(
+                f"{how!r} joins guards, not a {type(guard).__name__}",
+                hint="compose first and choose the action last: (a & b).reject()",
+            )
+        flat += guard.parts if isinstance(guard, _Joined) and guard.how == how else (guard,)
+    parts = tuple(dict.fromkeys(flat))
+    return parts[0] if len(parts) == 1 else _Joined(how, parts)
+
+
+def _hash_of(*texts: str) -> str:
+    return content_hash("\0".join(texts).encode("utf-8", "surrogatepass"))[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class GuardUse(Generic[Out_contra, In_contra]):
     """A guard, and what is done about its findings. This is what a stage lists."""
@@ -228,7 +326,12 @@ def guard(fn: Callable[[OutT, GuardContext[InT]], Found], /) -> Guard[OutT, InT]
 def guard(fn: Callable[[OutT], Found], /) -> Guard[OutT, object]: ...
 @overload
 def guard(
-    *, name: str | None = None, asks: int = 0, version: str | None = None, inline: bool = False
+    *,
+    name: str | None = None,
+    asks: int = 0,
+    version: str | None = None,
+    inline: bool = False,
+    when: Callable[..., bool] | None = None,
 ) -> GuardDecorator: ...
 def guard(
     fn: Callable[..., Found] | None = None,
@@ -238,6 +341,7 @@ def guard(
     asks: int = 0,
     version: str | None = None,
     inline: bool = False,
+    when: Callable[..., bool] | None = None,
 ) -> object:
     """Make a guard of a function ``(value, ctx)`` or ``(value)``.
 
@@ -250,6 +354,7 @@ def guard(
         asks: the most questions it asks through ``ctx.ask`` each time it runs. More is an error.
         version: stands for the code; without it the version is a hash of the source.
         inline: run on the event loop; for guards that need less than 0.1 ms and never wait.
+        when: look only where this predicate of (value) or (value, ctx) is True; see `Guard.when`.
 
     Raises:
         StageError: the function cannot be a guard.
@@ -264,8 +369,9 @@ def guard(
     'reject'
     """
 
-    def make(function: Callable[..., Found]) -> Guard[object, object]:
-        return Guard(function, name=name, asks=asks, version=version, inline=inline)
+    def make(function: Callable[..., Found]) -> AnyGuard:
+        made: AnyGuard = Guard(function, name=name, asks=asks, version=version, inline=inline)
+        return made if when is None else made.when(when)
 
     return make if fn is None else make(fn)
 
@@ -289,7 +395,10 @@ def _is_async(fn: Callable[..., object]) -> bool:
 def _positional(fn: Callable[..., object], name: str) -> int:
     """How many arguments the function takes as a guard: 1 (the value) or 2 (and the context)."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(fn).parameters.values()
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except ValueError:  # a type written in C, as `bool`: they take one value
+        return 1
     required = [p for p in parameters if p.default is p.empty and p.kind in (*kinds, p.KEYWORD_ONLY)]
     places = [p for p in parameters if p.kind in kinds]
     takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)

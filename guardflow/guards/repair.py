@@ -16,15 +16,13 @@ from pydantic_core import ValidationError, to_jsonable_python
 from guardflow.errors import GuardCrashed, RunError, StageError, StateError
 from guardflow.guards.context import GuardContext
 from guardflow.guards.core import Action, GuardUse
+from guardflow.guards.findings import COLLECTED
 from guardflow.guards.removal import NoSuchPath, remove
-from guardflow.guards.report import SHOWN, FoundByUse, crashed, show
+from guardflow.guards.report import SHOWN, FoundByUse, crashed, show, signature
 from guardflow.values import Finding, Path
 
 OutT = TypeVar("OutT")
 InT = TypeVar("InT")
-
-COLLECTED = 10_000
-"""Findings of one guard that a repair can act on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ async def _fix(
 def _apply(use: GuardUse[OutT, InT], value: OutT, some: Sequence[Finding]) -> object:
     if use.repair is None:
         raise StageError(f"guard {use.guard.name!r} has no repair", hint="use it as .fix(fn)")
-    return use.repair(copy.deepcopy(value), tuple(replace(f, guard=use.guard.name) for f in some))
+    return use.repair(copy.deepcopy(value), tuple(replace(f, guard=signature(use, f)) for f in some))
 
 
 def _drop(

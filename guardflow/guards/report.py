@@ -39,10 +39,15 @@ def shown(uses: Sequence[GuardUse[OutT, InT]], found: FoundByUse, action: Action
         if not some or use.action != action:
             continue
         name = use.guard.name
-        passed_on += (show(f, name) for f in some[:SHOWN])
+        passed_on += (show(f, signature(use, f)) for f in some[:SHOWN])
         if len(some) > SHOWN:
             passed_on.append(Finding(f"there is more of this; only the first {SHOWN} are listed", guard=name))
     return tuple(passed_on)
+
+
+def signature(use: GuardUse[OutT, InT], finding: Finding) -> str:
+    """Whose finding it is: the guard's, or the part's that found it in a composed guard."""
+    return (finding.guard if use.guard.parts else None) or use.guard.name
 
 
 def show(finding: Finding, guard: str | None) -> Finding:

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
-import anyio
 import anyio.to_thread
 
 from guardflow.errors import RunError, StateError
 from guardflow.guards.context import GuardContext
 from guardflow.guards.core import GuardUse
-from guardflow.guards.repair import COLLECTED, repair
+from guardflow.guards.findings import COLLECTED
+from guardflow.guards.repair import repair
 from guardflow.guards.report import LEVELS, SHOWN, FoundByUse, all_shown, crashed, shown
+from guardflow.guards.together import together
 from guardflow.values import Finding
 
 OutT = TypeVar("OutT")
@@ -147,33 +148,13 @@ async def _run_all(value: OutT, uses: Sequence[GuardUse[OutT, InT]], ctx: GuardC
             threaded.append(i)
     if threaded:
         jobs.insert(0, read_threaded)
-    if len(jobs) == 1:
-        await jobs[0]()
-    elif jobs:
-        await _together(jobs)
+    if jobs:
+        await together(jobs)
     return found
 
 
 async def _run_one(use: GuardUse[OutT, InT], value: OutT, *, ctx: GuardContext[InT]) -> Sequence[Finding]:
     return (await _run_all(value, (use,), ctx))[0]
-
-
-async def _together(jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Run jobs concurrently; the first failure cancels the rest and is raised as itself, not in a group."""
-    failed: list[Exception] = []
-
-    async def run(job: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await job()
-        except Exception as error:  # noqa: BLE001 - raised again below, outside of the group
-            failed.append(error)
-            group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for job in jobs:
-            group.start_soon(run, job)
-    if failed:
-        raise failed[0]
 
 
 def _read(use: GuardUse[OutT, InT], value: OutT, ctx: GuardContext[InT]) -> list[Finding]:

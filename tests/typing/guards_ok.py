@@ -97,8 +97,49 @@ async def runs(answer: Answer, ctx: GuardContext[Evidence]) -> None:
     assert_type(await check(answer, uses, ctx, revalidate=Answer.model_validate), Checked[Answer])
 
 
+# Composition keeps what a guard takes: the narrower of two values and inputs.
+def is_long(answer: Answer) -> bool:
+    return len(answer.text) > 100
+
+
+def has_source(answer: Answer, ctx: GuardContext[Evidence]) -> bool:
+    return bool(ctx.input.text)
+
+
+def is_other(other: Other) -> bool:
+    return other.n > 0
+
+
+both: Guard[Answer, Evidence] = grounded & judged
+either: Guard[Answer, Evidence] = polite | judged
+composed: Uses = [
+    (grounded & polite).reject(),
+    (polite & grounded).reject(),
+    (no_secrets() & grounded).reject(),
+    (grounded | no_secrets() & judged).drop(),
+    grounded.when(is_long).reject(),
+    polite.when(has_source).reject(),
+    (no_secrets() & grounded.when(has_source)).fix(shorten),
+    (numbers_from("text", source=text_of) & polite).drop(),
+    (polite & numbers_from("text", source=text_of)).drop(),
+    no_secrets().when(lambda answer: answer is not None).warn(),
+]
+assert_type(grounded & judged, Guard[Answer, Evidence])
+assert_type(grounded.when(is_long), Guard[Answer, Evidence])
+
+
+@guard(when=is_long)
+def only_long(answer: Answer) -> None: ...
+
+
+assert_type(only_long, Guard[Answer, object])
+
 # What does not fit: both checkers must refuse each line.
 wrong_output: Uses = [about_other.reject()]  # type: ignore[list-item]  # pyright: ignore[reportAssignmentType]
 wrong_input: Uses = [other_input.reject()]  # type: ignore[list-item]  # pyright: ignore[reportAssignmentType]
 wrong_kit: Uses = [numbers_from("text", source=other_text).reject()]  # type: ignore[list-item]  # pyright: ignore[reportAssignmentType]
 wrong_fix = grounded.fix(of_other)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+wrong_part = grounded & about_other  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
+wrong_alternative = grounded | other_input  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
+wrong_condition = grounded.when(is_other)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType]
+wrong_order = grounded.reject() & polite.reject()  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
