@@ -157,7 +157,7 @@ _NAMES = {
         "host_of",
         "registrable",
     ),
-    "guardflow.sources.injections": ("injection_flags",),
+    "guardflow.guards.kit.injections": ("injection_flags",),
     "guardflow.guards.kit.urls": ("find_links",),
     "guardflow.guards.kit.numbers": ("numbers_from",),
     "guardflow.sinks.folder": ("write_folder",),
@@ -226,6 +226,7 @@ if TYPE_CHECKING:
     from guardflow.guards import Guard as Guard
     from guardflow.guards import GuardContext as GuardContext
     from guardflow.guards import guard as guard
+    from guardflow.guards.kit.injections import injection_flags as injection_flags
     from guardflow.guards.kit.numbers import numbers_from as numbers_from
     from guardflow.guards.kit.urls import find_links as find_links
     from guardflow.kinds import Kind as Kind
@@ -253,7 +254,6 @@ if TYPE_CHECKING:
     from guardflow.sources.duplicates import clusters as clusters
     from guardflow.sources.fetched import Failure as Failure
     from guardflow.sources.fetched import Fetched as Fetched
-    from guardflow.sources.injections import injection_flags as injection_flags
     from guardflow.sources.urls import canonical_url as canonical_url
     from guardflow.sources.urls import host_of as host_of
     from guardflow.sources.urls import registrable as registrable

@@ -11,10 +11,11 @@ from datetime import date
 from itertools import islice
 from typing import Literal
 
+from guardflow.guards.kit.injections import injection_flags
+
 from . import styles
 from .documents import Document, document
 from .extra import require
-from .injections import injection_flags
 from .text import decode, visible
 from .tree import Element, Tree, extractable, parse_html, walk_tree
 from .wordset import word_set

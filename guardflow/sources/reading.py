@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import IO
 
+from guardflow.guards.kit.injections import injection_flags
+
 from .clean import MOST_HTML, read_html
 from .documents import Document, DocumentKind, document
 from .errors import Unreadable
 from .extra import require
-from .injections import injection_flags
 from .markdown import plain_markdown
 from .pdf import read_pdf
 from .text import decode, visible

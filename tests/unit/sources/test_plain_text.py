@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardflow.guards.kit.injections import injection_flags
 from guardflow.sources.errors import Unreadable
-from guardflow.sources.injections import injection_flags
 from guardflow.sources.reading import read
 from guardflow.sources.text import decode, visible
 
