@@ -17,6 +17,7 @@ from typing import Any
 
 from crash_model import Teacher
 from crash_places import EXECUTE, TARGET, Left, Place, Spot
+from crash_research import judged_folder
 
 from guardflow.crashpoints import ENV_CRASH
 from guardflow.testing import ChildExit, CrashPoint, ForkServer, enumerate_points
@@ -100,6 +101,7 @@ class Lab:
         left = spot.left()
         assert not [row for row in left.rows if row.open]
         assert left.kept == sent
+        assert _judged_files(spot, result, delivered=True) == []
         return Baseline(pipeline, points, result, sent, _known(left), seconds)
 
     def experiment(self, pipeline: str, at: At, tally: Tally, *, second: int = 0) -> None:
@@ -136,17 +138,20 @@ class Lab:
                     teacher.settle()
                     left = spot.left()
                     lost += _unrecorded(left, server.count, 0, wrong)
+                    wrong += _judged_files(spot, base.result, delivered=False)
                     if second:
                         before = server.count - left.kept
                         if self.forks.run(EXECUTE, job, env={ENV_CRASH: f"*:{second}"}).killed:
                             kills += 1
                             teacher.settle()
                             lost += _unrecorded(spot.left(), server.count, before, wrong)
+                            wrong += _judged_files(spot, base.result, delivered=False)
                 elif not isinstance(at, float):
                     wrong.append("it was not killed: the point was never reached")
                 result = self.forks.run(EXECUTE, job).returned()
                 assert isinstance(result, dict)
                 wrong += self._judge(base, spot.left(), result, teacher, lost)
+                wrong += _judged_files(spot, base.result, delivered=True)
                 return wrong, server.count - base.requests, kills
 
     def _kill(self, teacher: Teacher, job: Mapping[str, Any], at: At) -> ChildExit:
@@ -172,7 +177,7 @@ class Lab:
     ) -> list[str]:
         wrong = [
             f"{key} is {result.get(key)!r} ({result.get('message')!r}), not {base.result[key]!r}"
-            for key in ("status", "output", "degraded")
+            for key in ("status", "output", "degraded", "files")
             if result.get(key) != base.result[key]
         ]
         extra = teacher.server.count - base.requests
@@ -208,6 +213,12 @@ def judged_ledger(left: Left) -> list[str]:
     if left.superseded:
         wrong.append(f"{left.superseded} rows were superseded although nothing changed")
     return wrong
+
+
+def _judged_files(spot: Spot, whole: Mapping[str, Any], *, delivered: bool) -> list[str]:
+    """What is wrong with the folder that the run writes, if it writes one."""
+    files = whole["files"]
+    return judged_folder(spot.home, files, delivered=delivered) if files else []
 
 
 def _known(left: Left) -> tuple[int, int]:

@@ -15,6 +15,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import crash_research
+
 from guardflow.testing import FaultServer, Reply
 from guardflow.testing.wire import last_user_text
 from guardflow.values import Usage
@@ -71,6 +73,8 @@ class Teacher:
         messages: Sequence[Mapping[str, str]] = body["messages"]
         first, again = messages[0]["content"], len(messages) > 2
         text = last_user_text(dict(body)) if not again else messages[1]["content"]
+        if (said := crash_research.reply(first, text, again=again)) is not None:
+            return said
         if "You plan searches" in first:
             return Reply.json({"queries": ["north rivers", "south rivers", "east lakes", "salt lakes"]})
         if "Copy the one sentence" in first:

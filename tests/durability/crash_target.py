@@ -1,4 +1,4 @@
-"""What the child processes of the durability tests run: two pipelines that cross every construct.
+"""What the child processes of the durability tests run: pipelines that cross every construct, and deep research.
 
 Loaded by the fork server from its path; the tests import it for its types only. Nothing here is random.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.lowlevel
+import crash_research
 from pydantic import BaseModel
 
 import guardflow
@@ -37,6 +38,7 @@ from guardflow import (
 )
 from guardflow.prompts import Prompt, inline_prompt
 from guardflow.settings import Settings, load_settings
+from pipelines.deep_research import deep_research
 from pipelines.examples.qa import Library, Question, qa
 
 FAST, JUDGE = Model("fast"), Model("judge")
@@ -143,6 +145,7 @@ PIPELINES: Mapping[str, tuple[Pipeline[Any, Any], Any]] = {
     "qa": (qa, Question(text="Where do the rivers flow?")),
     "everything": (everything, "w-word"),
     "wide": (wide, 100),
+    "research": (deep_research, crash_research.REQUEST),
 }
 
 
@@ -154,13 +157,14 @@ def settings_for(job: Mapping[str, Any]) -> Settings:
 
 
 def prepare(job: Mapping[str, Any]) -> None:
-    """Create the tables and the installation's secret."""
+    """Create the tables and the installation's secret, and index the corpus of deep research."""
 
     async def main() -> None:
         async with Runtime(job["database"], settings=settings_for(job)):
             pass
 
     asyncio.run(main())
+    crash_research.shelve(Path(job["home"]))
 
 
 def execute(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,16 +177,17 @@ def execute(job: Mapping[str, Any]) -> dict[str, Any]:
 async def _execute(job: Mapping[str, Any]) -> dict[str, Any]:
     running, given = PIPELINES[job["pipeline"]]
     options = {"lease": job["lease"]} if "lease" in job else {}
+    home = Path(job["home"])
+    resources = [crash_research.opened(home)] if running is deep_research else [Library(PAGES)]
     try:
-        async with Runtime(
-            job["database"], settings=settings_for(job), resources=[Library(PAGES)], **options
-        ) as rt:
+        async with Runtime(job["database"], settings=settings_for(job), resources=resources, **options) as rt:
             result = await rt.run(running, given, run_id=job["run"])
     except guardflow.GuardflowError as error:
         return {"error": type(error).__name__, "message": error.message}
     output = result.output
     return {
         "status": result.status,
+        "files": crash_research.deliver(home, result) if running is deep_research else None,
         "output": output.model_dump_json() if isinstance(output, BaseModel) else output,
         "message": result.message,
         "degraded": list(result.degraded),
