@@ -12,13 +12,13 @@ from itertools import islice
 from typing import Literal
 
 from guardflow.guards.kit.injections import injection_flags
+from guardflow.guards.kit.wordset import word_set
 
 from . import styles
 from .documents import Document, document
 from .extra import require
 from .text import decode, visible
 from .tree import Element, Tree, extractable, parse_html, walk_tree
-from .wordset import word_set
 
 MOST_HTML = 5 * 2**20
 """Bytes of a page that are parsed; the rest is cut off, and flagged."""

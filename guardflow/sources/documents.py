@@ -13,9 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from guardflow.guards.kit.sentences import sentence_spans
 from guardflow.hashing import content_hash
-
-from .sentences import sentence_spans
 
 DocumentKind = Literal["html", "markdown", "pdf", "text"]
 

@@ -9,7 +9,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from .wordset import word_set
+from guardflow.guards.kit.wordset import word_set
 
 ENCODINGS = frozenset(
     codecs.lookup(name).name

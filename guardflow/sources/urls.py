@@ -9,7 +9,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from .wordset import word_set
+from guardflow.guards.kit.wordset import word_set
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from guardflow.guards.kit.numerals import Numeral, numerals
+from guardflow.guards.kit.wordset import word_set
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['](?=[^\W\d_]))*|\d[^\W_]*|[%‰$€£¥°<>=≤≥≠≈±×÷+~^]|!(?=[\w=(])")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_NEGATIONS = _words("""
+_NEGATIONS = word_set("""
     no not never none neither nor nobody nothing nowhere without cannot hardly barely scarcely seldom rarely
     lack lacks lacking except excluding unless
     nicht kein keine keinen keinem keiner keines nie niemals nichts niemand weder ohne kaum außer
@@ -30,7 +27,7 @@ _NEGATIONS = _words("""
     inte aldrig ingen inget utan ikke intet uden nie bez żaden не нет ни без никогда ничего нельзя
 """)
 """English, German, French, Spanish, Portuguese, Italian, Dutch, Scandinavian, Polish, Russian."""
-_TURNING = _words("""
+_TURNING = word_set("""
     all any some most many few only both either each every always often sometimes ever once
     more less fewer least maximum minimum max min above below over under before after until since
     increase increases increased increasing decrease decreases decreased decreasing rise rises rose risen rising
@@ -41,7 +38,7 @@ _TURNING = _words("""
     thousand million billion trillion hundred half double twice i you he she we they it his her their our
 """)
 """Words whose exchange turns what a sentence says, even where they look alike."""
-_FORGIVEN = _words("""
+_FORGIVEN = word_set("""
     a an the that der die das den dem des ein eine le la les un une el los las lo il gli de het een
 """)
 """Articles and the like: left out or put in, they change nothing."""

@@ -1,4 +1,4 @@
-"""Lists of words written as prose: the tables of this package are made with it."""
+"""Lists of words written as prose: the tables of guards and sources are made with it."""
 
 from __future__ import annotations
 

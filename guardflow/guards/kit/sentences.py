@@ -1,6 +1,6 @@
 """Where sentences start and end, by rules and for many languages; the same text gives the same spans.
 
-`guardflow.sources.documents` calls it. It never changes a character and needs no model.
+`guardflow.sources.documents` and the groundedness guard call it. It never changes a character and needs no model.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .wordset import word_set
+from guardflow.guards.kit.wordset import word_set
 
 _BLOCK_END = re.compile(
     r"\n[^\S\n]*\n\s*"  # a blank line
