@@ -73,6 +73,7 @@ class LitellmClient:
         await _release(self)
 
     async def _attempt(self, request: Request) -> Completion | ModelCallError:
+        prepared: Prepared | None = None
         try:
             acompletion = await _loaded(self, self._transport)
             prepared = self._prepare(request)
@@ -90,7 +91,7 @@ class LitellmClient:
         except ConfigError:
             raise  # a broken .env: no request was made
         except Exception as error:  # noqa: BLE001  # every failure becomes a Kind; unknown ones are BUG
-            return self._failure(error, request)
+            return self._failure(error, request, () if prepared is None else prepared.refused)
 
     def _prepare(self, request: Request) -> Prepared:
         model, schema = request.model, request.schema
@@ -112,9 +113,9 @@ class LitellmClient:
     def _environment(self) -> Mapping[str, str]:
         return os.environ if self._settings is None else provider_environment(self._settings)
 
-    def _failure(self, error: Exception, request: Request) -> ModelCallError:
+    def _failure(self, error: Exception, request: Request, left_out: tuple[str, ...]) -> ModelCallError:
         kind = kind_of_exception(error)
-        dropped = self._remember_refused(error, request) if kind is Kind.BAD_REQUEST else ()
+        dropped = self._remember_refused(error, request, left_out) if kind is Kind.BAD_REQUEST else ()
         text = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, TimeoutError):
             text = f"no answer within {request.timeout or request.model.timeout or DEFAULT_TIMEOUT:g} s"
@@ -130,14 +131,21 @@ class LitellmClient:
             dropped=dropped,
         )
 
-    def _remember_refused(self, error: Exception, request: Request) -> tuple[str, ...]:
-        """The parameter that the model refuses, if it was sent and the request can do without."""
+    def _remember_refused(
+        self, error: Exception, request: Request, left_out: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The parameter that the model refuses, if it was sent and the request can do without.
+
+        Requests that were in flight together are refused together: each of them may be sent again without it.
+        """
         name = refused_parameter(error)
         at = (request.model.name, request.model.api_base)
         before = self._refused.get(at, ())
         sent = {"temperature": request.temperature is not None, "response_format": request.schema is not None}
-        if name is None or name in before or not sent.get(name, True):
+        if name is None or name in left_out or not sent.get(name, True):
             return ()
+        if name in before:
+            return (name,)
         self._refused[at] = (*before, name)
         self._prepared = {
             key: kept for key, kept in self._prepared.items() if (key[0].name, key[0].api_base) != at

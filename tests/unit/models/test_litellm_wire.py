@@ -222,3 +222,19 @@ async def test_a_refused_temperature_fails_once_and_is_left_out_from_then_on(
     assert "temperature" not in server.requests[-1].body
     without = await client.send(request(server))
     assert without.dropped == ()
+
+
+async def test_requests_in_flight_together_are_each_told_what_to_leave_out(
+    server: FaultServer, client: LitellmClient
+) -> None:
+    server.script(Reply.unsupported_param("temperature", then=Reply.echo()).but(delay=0.2))
+    dropped: list[tuple[str, ...]] = []
+
+    async def send() -> None:
+        dropped.append((await fails(client, request(server, temperature=0.3))).dropped)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(send)
+    assert dropped == [("temperature",)] * 3
+    assert (await client.send(request(server, temperature=0.3))).dropped == ("temperature",)
