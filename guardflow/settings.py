@@ -14,7 +14,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from guardflow.errors import ConfigError
 from guardflow.settings_files import Layer, leaves, read_dotenv, toml_layer
@@ -65,6 +74,18 @@ class ModelSettings(_Strict):
     context: int | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
     timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    rpm: int | None = Field(default=None, gt=0)
+    tpm: int | None = Field(default=None, gt=0)
+    concurrency: int | None = Field(default=None, gt=0)
+    hedge: bool | None = None
+
+    @field_validator("tpm")
+    @classmethod
+    def _one_answer_fits(cls, tpm: int | None, info: ValidationInfo) -> int | None:
+        most = cast("int | None", info.data.get("max_tokens"))
+        if tpm is not None and most is not None and tpm < most:
+            raise ValueError(f"one answer may take max_tokens={most}, more than a whole minute allows")
+        return tpm
 
 
 class Settings(_Strict):

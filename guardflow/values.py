@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
 from guardflow.agreement import Agreement
-from guardflow.errors import StageEnded
+from guardflow.errors import ConfigError, StageEnded
 from guardflow.hashing import JSON, value_hash
 from guardflow.kinds import Kind
 
@@ -59,6 +59,11 @@ class Model:
         context: the context window in tokens.
         temperature: what every request is sent with unless a rung changes it.
         timeout: seconds one request may take.
+        rpm: requests a minute that its provider grants; None is not limited.
+        tpm: tokens a minute, input and output together.
+        concurrency: the most requests in flight; None finds out what the provider can take.
+        hedge: whether a request that takes longer than most is sent a second time, and the first answer counts.
+            None is False: a hedge is paid for.
         role: set on resolved models: the role that led here.
         asked: set on resolved models: what the stage named, for whoever records the request.
     """
@@ -71,8 +76,26 @@ class Model:
     context: int | None = None
     temperature: float | None = None
     timeout: float | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+    hedge: bool | None = None
     role: str | None = None
     asked: Model | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, limit in (("rpm", self.rpm), ("tpm", self.tpm), ("concurrency", self.concurrency)):
+            if limit is not None and (type(limit) is not int or limit < 1):
+                raise ConfigError(
+                    f"the model {self.name!r} is given {name}={limit!r}, so no request could ever be sent",
+                    hint="use a whole number from 1, or leave it out for no limit",
+                )
+        if self.tpm is not None and self.max_tokens is not None and self.tpm < self.max_tokens:
+            raise ConfigError(
+                f"the model {self.name!r} is given tpm={self.tpm} and max_tokens={self.max_tokens}: one answer may "
+                f"take more tokens than a whole minute allows",
+                hint="raise tpm to what the provider grants, or lower max_tokens",
+            )
 
     @property
     def provider(self) -> str:
@@ -341,6 +364,8 @@ class AttemptNote:
     nano_usd: int | None
     cached: bool = False
     note: str = ""
+    ballot: int = 0
+    """Which ballot of a vote, from 0; -1 for what the ladder asked after a vote that decided nothing."""
 
 
 @dataclass(frozen=True, slots=True)

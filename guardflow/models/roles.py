@@ -173,6 +173,10 @@ def _of_role(model: Model, spec: ModelSettings, settings: Settings) -> Model:
         context=model.context or spec.context,
         temperature=spec.temperature if model.temperature is None else model.temperature,
         timeout=model.timeout or spec.timeout,
+        rpm=model.rpm or spec.rpm,
+        tpm=model.tpm or spec.tpm,
+        concurrency=model.concurrency or spec.concurrency,
+        hedge=spec.hedge if model.hedge is None else model.hedge,
         role=model.role or model.name,
     )
 

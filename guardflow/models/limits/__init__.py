@@ -1,0 +1,20 @@
+"""Storm control, per provider and model: who may send when. One idea a file, pure but for the waiting in `Gate`."""
+
+from __future__ import annotations
+
+from .gate import Gate, Permit, Refusal
+from .policy import DEFAULT_POLICY, Limits, Patience, Policy
+from .storm import Board, Said, Storm
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "Board",
+    "Gate",
+    "Limits",
+    "Patience",
+    "Permit",
+    "Policy",
+    "Refusal",
+    "Said",
+    "Storm",
+]
