@@ -16,11 +16,14 @@ from pathlib import Path
 
 from harness import Row, Series, Stopwatch, ask, table
 from peers_calls import ANSWER, LIMIT
+from peers_research import write_pages
 
 from guardflow.testing import FaultProcess, Reply
 
 DELAY = 0.3
 """Seconds the slow server takes, which stands for a model."""
+PAGES = 1_000
+"""Pages of the corpus that deep research is measured over."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +149,36 @@ def imports(plan: Plan) -> Sequence[Row]:
     ]  # fmt: skip
 
 
+def research(plan: Plan) -> Sequence[Row]:
+    """Deep research over a corpus: no peer, but a process that does nothing else, so that its memory can be told."""
+    corpus, series = plan.folder / "corpus", Series()
+    write_pages(corpus, PAGES)
+    for turn in range(plan.repeat):
+        series.add("research", ask("research", plan.folder / f"research-{turn}", corpus=str(corpus)))
+
+    def numbers(metric: str) -> list[float]:
+        return series.numbers["research", metric]
+
+    said = ", ".join(
+        f"{series.median('research', metric):.0f} MB after {what}"
+        for metric, what in (("imports_mb", "imports"), ("indexed_mb", "indexing"))
+    )
+    asked = f"{series.median('research', 'requests'):.0f} requests to a scripted model"
+    return [
+        Row(f"peak memory of research over {PAGES:,} pages, MB", numbers("peak_mb"), most=300, detail=said),
+        Row("  indexing them, ms a page", numbers("index_ms")),
+        Row("  opening the index again, ms in all", numbers("again_ms")),
+        Row("  the run, s", numbers("run_s"), detail=asked),
+    ]
+
+
 BENCHMARKS: dict[str, Callable[[Plan], Sequence[Row]]] = {
     "calls": model_calls,
     "steps": code_stages,
     "replay": replay,
     "cache": cache_hits,
     "imports": imports,
+    "research": research,
 }
 
 

@@ -63,6 +63,22 @@ def test_every_other_peer_runs_and_none_pays_for_what_is_stored(tmp_path: Path) 
     assert set(said[4]) == {"lookup_ms", "lookup_again_ms", "stage_ms", "stage_again_ms"}
 
 
+def test_research_over_generated_pages_is_measured(tmp_path: Path, harness: ModuleType) -> None:
+    import_module("peers_research").write_pages(tmp_path / "corpus", 20)
+    (said,) = run(tmp_path / "here", ("research", {"corpus": str(tmp_path / "corpus")}))
+    assert set(said) == {
+        "imports_mb",
+        "indexed_mb",
+        "peak_mb",
+        "index_ms",
+        "again_ms",
+        "run_s",
+        "requests",
+    }
+    assert 20 < said["imports_mb"][0] <= said["indexed_mb"][0] <= said["peak_mb"][0]
+    assert said["requests"][0] > 3
+
+
 def test_the_table_shows_losses(harness: ModuleType) -> None:
     row = harness.Row
     text = harness.table(

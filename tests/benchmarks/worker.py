@@ -22,6 +22,7 @@ PEERS = {
     "replay-dbos": ("peers_replay", "dbos_peer"),
     "replay-guardflow": ("peers_replay", "guardflow_peer"),
     "cache": ("peers_cache", "cache_peer"),
+    "research": ("peers_research", "research_peer"),
 }
 """Peers by name: the module here, and the function in it that is given the options."""
 
