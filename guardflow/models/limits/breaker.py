@@ -36,6 +36,8 @@ class Breaker:
         """When an open breaker lets its probe through."""
         self.changed_at = float("-inf")
         self.why = ""
+        self.adopted = False
+        """Whether another process made the latest change: only who made it tells of it, or it would go round."""
 
     @property
     def news(self) -> News:
@@ -103,6 +105,7 @@ class Breaker:
             self.until = until + grace
             self.why = "another process found that it does not answer"
             self._turn("open", news.at)
+        self.adopted = True
         return self.state != before
 
     def _probed(self, now: float, *, failed: bool | None, not_before: float) -> None:
@@ -120,7 +123,7 @@ class Breaker:
         self._turn("open", now)
 
     def _turn(self, state: State, at: float) -> None:
-        self.state, self.changed_at = state, at
+        self.state, self.changed_at, self.adopted = state, at, False
         self._ended.clear()
         self._failed = 0
 

@@ -125,7 +125,7 @@ def _key(name: str, base: str | None) -> str:
 def _state(gate: Gate, offset: float) -> Mapping[str, JSON]:
     news = gate.breaker.news
     return {
-        "breaker": news.state,
+        "breaker": "as told" if gate.breaker.adopted else news.state,
         "changed_at": max(news.at + offset, 0.0),
         "until": news.until + offset,
         "cooldown": news.cooldown,
@@ -138,7 +138,7 @@ def _state(gate: Gate, offset: float) -> Mapping[str, JSON]:
 def _same(old: Mapping[str, JSON] | None, new: Mapping[str, JSON]) -> bool:
     """Whether nothing changed; the two clocks drift apart by less than anybody would notice."""
     if old is None:
-        return not new["requests"] and new["breaker"] == "closed"
+        return not new["requests"]
     for name, value in new.items():
         was = old[name]
         if isinstance(value, float) and isinstance(was, float):
