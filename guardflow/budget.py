@@ -123,7 +123,7 @@ def fold(attempts: Iterable[Attempt]) -> Spend:
     """What attempts have cost together: over all rounds, superseded ones too, because they were paid.
 
     An attempt in doubt (started, never finished) or abandoned counts at its reservation, and its money is
-    in ``in_doubt`` as well. An answer from the cache counts for nothing.
+    in ``in_doubt`` as well. An answer from the cache counts for nothing, nor does what was not sent.
     """
     nano = tokens = calls = unpriced = in_doubt = 0
     for attempt in attempts:

@@ -253,7 +253,8 @@ class AttemptEnd:
     """What is written after a request: a completion, or the kind of error that came instead.
 
     ``nano_usd`` is the cost; None where the price is unknown. An abandoned request (cancelled, deadline) has
-    neither completion nor kind and costs its reservation. ``cached`` answers cost 0. ``dropped`` names
+    neither completion nor kind and costs its reservation. ``cached`` answers cost 0. ``unsent`` says that storm
+    control held the request back: none was made, none is counted, and waiting is of no use. ``dropped`` names
     parameters that the model refused with this answer, and that will be left out from now on. ``asked`` is known
     before; it stands here because only an answered request can be recorded.
     """
@@ -267,6 +268,7 @@ class AttemptEnd:
     nano_usd: int | None = None
     cached: bool = False
     abandoned: bool = False
+    unsent: bool = False
     dropped: tuple[str, ...] = ()
     asked: Asked | None = None
 
@@ -322,8 +324,8 @@ class Attempt:
 
     @property
     def paid(self) -> bool:
-        """Whether a request was sent (a cache hit was not)."""
-        return self.end is None or not self.end.cached
+        """Whether a request was sent (a cache hit was not, nor what storm control held back)."""
+        return self.end is None or not (self.end.cached or self.end.unsent)
 
 
 @dataclass(frozen=True, slots=True)

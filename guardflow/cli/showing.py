@@ -160,6 +160,8 @@ def attempt_line(attempt: Attempt) -> str:
         parts.append(str(attempt.kind.name) if attempt.kind is not None else "accepted")
     if end is not None and end.cached:
         parts.append("cached")
+    elif end is not None and end.unsent:
+        parts.append("not sent")
     else:
         parts += [count(attempt.tokens, "token"), money(attempt.nano_usd)]
     if end is not None and end.error:

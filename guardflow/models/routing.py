@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from guardflow.errors import ConfigError
 from guardflow.models.client import ModelClient, Resolving
+from guardflow.models.limits import Gate, Storm
 from guardflow.settings import Settings, load_settings
 from guardflow.values import Model
 
@@ -45,6 +46,8 @@ class Models:
         self._scripted: dict[Model, Model] = {}
         self._shared: ModelClient | None = None
         self._local: LocalClient | None = None
+        self.storm = Storm()
+        """Who may send when, for all stages that share these models."""
 
     def resolve(self, model: Model) -> Model:
         """The model with everything filled in; see `guardflow.models.roles.resolve`.
@@ -90,6 +93,13 @@ class Models:
 
             self._shared = LitellmClient(self._settings)
         return self._shared
+
+    def gate(self, resolved: Model) -> Gate | None:
+        """What a request to a model that `resolve` gave passes first; None for an embedded model or a recording."""
+        stand_in = self._stand_in((resolved.asked or resolved).name)
+        if hasattr(stand_in, "resolve"):  # `Resolving`, without the price of isinstance on every request
+            return None
+        return self.storm.gate(resolved)
 
     def warm(self, resolved: Model) -> None:
         """Begin to load an embedded model in the background; other models need nothing of the kind."""

@@ -183,6 +183,7 @@ def attempt_json(attempt: Attempt, *, completions: bool) -> Mapping[str, JSON]:
         "cached": end.cached if end is not None else False,
         "in_doubt": attempt.in_doubt,
         "abandoned": end is not None and end.abandoned,
+        "unsent": end is not None and end.unsent,
         "error": end.error if end is not None else None,
         "superseded": attempt.superseded,
         "request_hash": start.request_hash,

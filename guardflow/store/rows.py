@@ -272,6 +272,8 @@ def _end_cells(end: AttemptEnd) -> Row:
         stored["cached"] = True
     if end.abandoned:
         stored["abandoned"] = True
+    if end.unsent:
+        stored["unsent"] = True
     if end.asked is not None:
         stored["asked"] = asked_json(end.asked)
     return (end.ended_at, to_json_cell(stored))
@@ -279,7 +281,7 @@ def _end_cells(end: AttemptEnd) -> Row:
 
 def _counted(end: AttemptEnd) -> Row:
     """tokens, nano, paid, doubt: as `guardflow.budget.fold` counts a finished attempt."""
-    if end.cached:
+    if end.cached or end.unsent:
         return (0, 0, 0, 0)
     return (0 if end.usage is None else end.usage.total, end.nano_usd, 1, 0)
 
@@ -298,6 +300,7 @@ def _read_end(cell: str, ended_at: float, what: str) -> AttemptEnd:
         nano_usd=stored.whole_or_none("nano_usd"),
         cached=stored.flag("cached"),
         abandoned=stored.flag("abandoned"),
+        unsent=stored.flag("unsent"),
         dropped=tuple(_texts(stored, "dropped")),
         asked=None if asked is None else read_asked(asked),
     )
