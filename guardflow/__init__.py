@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 _NAMES = {
     "guardflow.errors": (
         "BudgetExceeded",
+        "CassetteError",
         "ConfigError",
         "DatabaseError",
         "DatabaseLocked",
@@ -44,6 +45,7 @@ _NAMES = {
         "MissingInput",
         "MissingKey",
         "ModelCallError",
+        "NotRecorded",
         "NotResumable",
         "PromptError",
         "ReplayMismatch",
@@ -177,6 +179,7 @@ if TYPE_CHECKING:
     from guardflow.budget import Budget as Budget
     from guardflow.budget import BudgetLeft as BudgetLeft
     from guardflow.errors import BudgetExceeded as BudgetExceeded
+    from guardflow.errors import CassetteError as CassetteError
     from guardflow.errors import ConfigError as ConfigError
     from guardflow.errors import DatabaseError as DatabaseError
     from guardflow.errors import DatabaseLocked as DatabaseLocked
@@ -191,6 +194,7 @@ if TYPE_CHECKING:
     from guardflow.errors import MissingInput as MissingInput
     from guardflow.errors import MissingKey as MissingKey
     from guardflow.errors import ModelCallError as ModelCallError
+    from guardflow.errors import NotRecorded as NotRecorded
     from guardflow.errors import NotResumable as NotResumable
     from guardflow.errors import PromptError as PromptError
     from guardflow.errors import ReplayMismatch as ReplayMismatch

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from guardflow.testing.cassette import Cassette, replaying
     from guardflow.testing.crash import (
         ChildExit,
         CrashPoint,
@@ -20,31 +21,41 @@ if TYPE_CHECKING:
         enumerate_points,
         run_and_kill,
     )
+    from guardflow.testing.network import NetworkRefused, network_refused
     from guardflow.testing.process import FaultProcess
     from guardflow.testing.reply import Reply
     from guardflow.testing.script import Rule, Script
     from guardflow.testing.scripted import Scripted, using
     from guardflow.testing.server import FaultServer, Received
+    from guardflow.testing.tape import Recording, Take, Tape
 
 __all__ = [
+    "Cassette",
     "ChildExit",
     "CrashPoint",
     "FaultProcess",
     "FaultServer",
     "ForkServer",
     "Job",
+    "NetworkRefused",
     "Received",
+    "Recording",
     "Reply",
     "Rule",
     "Script",
     "Scripted",
+    "Take",
+    "Tape",
     "crash_point",
     "enumerate_points",
+    "network_refused",
+    "replaying",
     "run_and_kill",
     "using",
 ]
 
 _HOME = {
+    "cassette": ("Cassette", "replaying"),
     "crash": (
         "ChildExit",
         "CrashPoint",
@@ -54,11 +65,13 @@ _HOME = {
         "enumerate_points",
         "run_and_kill",
     ),
+    "network": ("NetworkRefused", "network_refused"),
     "process": ("FaultProcess",),
     "reply": ("Reply",),
     "script": ("Rule", "Script"),
     "scripted": ("Scripted", "using"),
     "server": ("FaultServer", "Received"),
+    "tape": ("Recording", "Take", "Tape"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -5,15 +5,18 @@ Opt-in: nothing registers it by itself. The only module of guardflow that import
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from ipaddress import ip_address
-from typing import Any
 
 import pytest
 
+from guardflow.testing.cassette import Cassette, replaying
 from guardflow.testing.crash import ForkServer
+from guardflow.testing.network import NetworkRefused, refuse_network
 from guardflow.testing.server import FaultServer
+
+__all__ = ["NetworkRefused", "cassette", "fault_server", "fork_server", "no_network"]
+
+MARKER = "cassette(name, unused='ignored', network='refused'): play cassettes/<name>.json in the place of every model"
 
 
 @pytest.fixture
@@ -33,57 +36,28 @@ def fork_server() -> Iterator[ForkServer]:
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within the test, only loopback addresses and unix sockets can be connected to; names are not looked up."""
-    refuse_network(monkeypatch)
+    refuse_network(monkeypatch.setattr)
 
 
-def refuse_network(patch: pytest.MonkeyPatch) -> None:
-    """Guard what connects and what resolves names in `socket`; ``patch.undo()`` takes it back."""
-    real = socket.socket
-    connect, connect_ex, sendto, lookup = real.connect, real.connect_ex, real.sendto, socket.getaddrinfo
-
-    def guarded_connect(self: socket.socket, address: Any, /) -> None:
-        _check(self.family, address)
-        connect(self, address)
-
-    def guarded_connect_ex(self: socket.socket, address: Any, /) -> int:
-        _check(self.family, address)
-        return connect_ex(self, address)
-
-    def guarded_sendto(self: socket.socket, *args: Any) -> int:
-        _check(self.family, args[-1])
-        return sendto(self, *args)
-
-    def guarded_lookup(host: Any, *args: Any, **named: Any) -> Any:
-        if not _local(host):
-            raise NetworkRefused(f"this test may not use the network, but it looked up {host!r}: {_HINT}")
-        return lookup(host, *args, **named)
-
-    # On the class, not instead of it: TLS sockets inherit from it, and isinstance checks go on working.
-    patch.setattr(real, "connect", guarded_connect)
-    patch.setattr(real, "connect_ex", guarded_connect_ex)
-    patch.setattr(real, "sendto", guarded_sendto)
-    patch.setattr(socket, "getaddrinfo", guarded_lookup)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known, for ``--strict-markers``."""
+    config.addinivalue_line("markers", MARKER)
 
 
-_HINT = "answer with guardflow.testing.Scripted or FaultServer, or drop the no_network fixture"
+@pytest.fixture(autouse=True)
+def _plays_its_cassette(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("cassette") is not None:
+        request.getfixturevalue("cassette")
 
 
-class NetworkRefused(AssertionError):
-    """The ``no_network`` fixture stopped this. Not an OSError: no retry may hide it."""
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
+    """The cassette of ``@pytest.mark.cassette("qa")``, played during the test: `replaying` for the whole of it.
 
-
-def _check(family: int, address: Any) -> None:
-    if family in (socket.AF_INET, socket.AF_INET6) and not _local(address[0]):
-        raise NetworkRefused(f"this test may not use the network, but it connected to {address!r}: {_HINT}")
-
-
-def _local(host: Any) -> bool:
-    if isinstance(host, bytes):
-        host = host.decode("ascii", "replace")
-    if host in (None, "", "localhost"):
-        return True
-    try:
-        address = ip_address(str(host).split("%", 1)[0])
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
+    It is ``cassettes/qa.json`` beside the test's file; without a marker, the file has the test's name.
+    """
+    marker = request.node.get_closest_marker("cassette")
+    given = dict(marker.kwargs) if marker is not None else {}
+    name = marker.args[0] if marker is not None and marker.args else request.node.name
+    with replaying(request.path.parent / "cassettes" / f"{name}.json", **given) as played:
+        yield played
