@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from guardflow.errors import LadderError
@@ -83,6 +84,8 @@ class Vote:
     split: Model | None
     temperature: float
     family_discount: float
+    weights: tuple[float, ...] = field(compare=False)
+    """What a ballot of each seat counts for: its weight, less what its family shares."""
 
     def __init__(
         self,
@@ -110,7 +113,9 @@ class Vote:
         put(self, "split", split)
         put(self, "temperature", 0.7 if temperature is None else temperature)
         put(self, "family_discount", family_discount)
+        put(self, "weights", ())
         _check_limits(self)
+        put(self, "weights", _weights(self.panel, family_discount))
         _check_reachable(self)
 
     def seat(self, ballot: int) -> Seat:
@@ -119,7 +124,7 @@ class Vote:
         model = self.panel[index][0]
         # Two roles may stand for one model: its samples are counted together, or two requests would be the same.
         alike = [i for i, (other, _) in enumerate(self.panel) if _asked(other) == _asked(model)]
-        return Seat(model, turn * len(alike) + alike.index(index), self._weights()[index])
+        return Seat(model, turn * len(alike) + alike.index(index), self.weights[index])
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -151,9 +156,11 @@ class Vote:
         Raises:
             LadderError: with the weights that models of one family share, the rule cannot be met within `max`.
         """
-        vote = replace_fields(
+        panel = tuple((resolve(model), weight) for model, weight in self.panel)
+        vote = _changed(
             self,
-            panel=tuple((resolve(model), weight) for model, weight in self.panel),
+            panel=panel,
+            weights=_weights(panel, self.family_discount),
             fields=tuple((name, resolved(matcher, resolve)) for name, matcher in self.fields),
             split=None if self.split is None else resolve(self.split),
         )
@@ -171,34 +178,29 @@ class Vote:
 
         return Poll(self, shape_of(output, dict(self.fields), self.whole))
 
-    def _weights(self) -> list[float]:
-        """The weights of the seats, after the family discount."""
-        families = [family(model) for model, _ in self.panel]
-        weights: list[float] = []
-        for mine, (_, weight) in zip(families, self.panel, strict=True):
-            members = {_asked(model) for model, _ in self.panel if mine is not None and family(model) == mine}
-            sharing = len(members) if len(set(families)) > 1 and members else 1
-            weights.append(weight * (1 + (sharing - 1) * self.family_discount) / sharing)
-        return weights
 
-
-def replace_fields(
-    vote: Vote,
-    *,
-    panel: tuple[tuple[Model, float], ...],
-    fields: tuple[tuple[str, Matcher], ...],
-    split: Model | None,
-) -> Vote:
-    """A copy with other models, and nothing else."""
+def _changed(vote: Vote, **changes: object) -> Vote:
+    """A copy, with other values for some of its fields, which need no check."""
     copy = object.__new__(Vote)
-    changed: dict[str, object] = {"panel": panel, "fields": fields, "split": split}
-    for name in Vote.__slots__:
-        object.__setattr__(copy, name, changed.get(name, getattr(vote, name)))
+    for part in dataclass_fields(Vote):
+        object.__setattr__(copy, part.name, changes.get(part.name, getattr(vote, part.name)))
     return copy
 
 
-def _asked(model: Model) -> Model:
-    return replace(model, role=None)
+def _weights(panel: Sequence[tuple[Model, float]], discount: float) -> tuple[float, ...]:
+    """The weights of the seats, after the family discount."""
+    families = [family(model) for model, _ in panel]
+    weights: list[float] = []
+    for mine, (_, weight) in zip(families, panel, strict=True):
+        members = {_asked(model) for model, _ in panel if mine is not None and family(model) == mine}
+        sharing = len(members) if len(set(families)) > 1 and members else 1
+        weights.append(weight * (1 + (sharing - 1) * discount) / sharing)
+    return tuple(weights)
+
+
+def _asked(model: Model) -> tuple[str, str | None]:
+    """Models that are equal in this are one model, whatever role led to it."""
+    return model.name, model.api_base
 
 
 def _panel(panel: Panel) -> tuple[tuple[Model, float], ...]:
