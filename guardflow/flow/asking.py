@@ -106,24 +106,32 @@ class Conversation:
                 return Answer(0, None, Kind.NOT_FOUND, message)
         return await self._send(request, start)
 
-    def _take(self, role: Role, ballot: int, n: int, request_hash: str) -> Attempt | None:
-        if not self.history:
-            return None
+    def knows(self, role: Role, ballot: int, n: int, request_hash: str) -> bool:
+        """Whether `ask` would find its answer in the ledger, so that nothing would be sent."""
+        rows = self._recorded().get((role, ballot, n), ())
+        return any(_is_answered(a) and a.start.request_hash == request_hash for a in rows)
+
+    def _recorded(self) -> dict[tuple[Role, int, int], list[Attempt]]:
+        """The rows of this round that nobody has taken yet, by their places."""
         if self._left is None:
             self._left = {}
             for attempt in self.history:
                 s = attempt.start
                 if s.round == self.round and not attempt.superseded:
                     self._left.setdefault((s.role, s.ballot, s.n), []).append(attempt)
-        rows = self._left.pop((role, ballot, n), [])
+        return self._left
+
+    def _take(self, role: Role, ballot: int, n: int, request_hash: str) -> Attempt | None:
+        left = self._recorded()
+        rows = left.pop((role, ballot, n), [])
         if not rows:
             return None
         same = [a for a in rows if a.start.request_hash == request_hash]
-        done = [a for a in same if a.end is not None and (a.end.completion or a.end.kind)]
+        done = [a for a in same if _is_answered(a)]
         if same:
             return done[-1] if done else None
-        later = [k for k in self._left if k[0] == role and k[1] == ballot and k[2] > n]
-        stale = [a.id for a in rows] + [a.id for k in later for a in self._left.pop(k)]
+        later = [k for k in left if k[0] == role and k[1] == ballot and k[2] > n]
+        stale = [a.id for a in rows] + [a.id for k in later for a in left.pop(k)]
         self.scope.services.ledger.supersede(stale)
         return None
 
@@ -268,6 +276,7 @@ class Conversation:
                 tokens=usage.total if usage is not None and not end.cached else 0,
                 nano_usd=end.nano_usd,
                 cached=end.cached,
+                ballot=start.ballot if start.role == "answer" else 0,
             )
         )
         if not replayed:
@@ -275,6 +284,10 @@ class Conversation:
         elif not end.cached:
             self.spend = self.spend + _spent(start.reserved, end)
         return len(self.notes) - 1
+
+
+def _is_answered(attempt: Attempt) -> bool:
+    return attempt.end is not None and bool(attempt.end.completion or attempt.end.kind)
 
 
 def _failed(error: ModelCallError, now: float) -> AttemptEnd:

@@ -14,6 +14,7 @@ from guardflow.hashing import JSON, canonical_json
 from guardflow.kinds import Kind
 from guardflow.values import AttemptNote, Finding, Outcome, Role, Spend, Status
 
+from .agreement_json import agreement_from, agreement_json
 from .codec import Codec
 from .protocols import Artifacts, Envelope
 
@@ -53,6 +54,8 @@ async def pack(
         envelope["attempts"] = [_note_json(a) for a in outcome.attempts]
         s = outcome.spend
         envelope["spend"] = [s.nano_usd, s.tokens, s.calls, s.unpriced, s.in_doubt]
+    if outcome.agreement is not None:
+        envelope["agreement"] = agreement_json(outcome.agreement)
     return envelope
 
 
@@ -82,6 +85,7 @@ async def unpack(envelope: Envelope, codec: Codec[T], *, artifacts: Artifacts) -
         warnings=findings_from(envelope.get("warnings")),
         attempts=tuple(_note(a) for a in cast("Sequence[Sequence[JSON]]", envelope.get("attempts", ()))),
         spend=Spend(*cast("Sequence[int]", envelope.get("spend", ()))),
+        agreement=agreement_from(envelope.get("agreement")),
     )
 
 
@@ -153,11 +157,12 @@ def _note_json(note: AttemptNote) -> Sequence[JSON]:
         note.nano_usd,
         note.cached,
         note.note,
+        *([note.ballot] if note.ballot else []),
     ]
 
 
 def _note(data: Sequence[JSON]) -> AttemptNote:
-    n, role, rung, model, kind, tokens, nano_usd, cached, note = data
+    n, role, rung, model, kind, tokens, nano_usd, cached, note, *ballot = data
     return AttemptNote(
         n=cast("int", n),
         role=cast("Role", role),
@@ -168,6 +173,7 @@ def _note(data: Sequence[JSON]) -> AttemptNote:
         nano_usd=cast("int | None", nano_usd),
         cached=bool(cached),
         note=str(note),
+        ballot=cast("int", ballot[0]) if ballot else 0,
     )
 
 

@@ -143,8 +143,8 @@ async def _over_stage(
             outcome=failed,
         )
     outcomes = [await unpack(row, target.output, artifacts=artifacts) for row in rows]
-    if any(outcome.status == "degraded" for outcome in outcomes):
-        scope.degraded.add(target.name)
+    for outcome in outcomes:
+        scope.ended(outcome)
     return outcomes if errors == "collect" else [outcome.value for outcome in outcomes]
 
 

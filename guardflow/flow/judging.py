@@ -1,4 +1,4 @@
-"""`GuardContext.ask`: how a guard puts a question to a model. Metered and recorded like every request.
+"""`GuardContext.ask`: how a guard puts a question to a model, and a vote's matcher too. Metered and recorded.
 
 A judge has waits of its own; when they are used up, its outage fails the stage and burns no answer attempt.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 import anyio
 
@@ -20,6 +20,7 @@ from guardflow.prompts import inline_prompt
 from guardflow.values import Message, Model, Request, Verdict
 
 from .asking import Answer, Conversation
+from .patience import patience_of
 from .question import Question, fence_evidence, request_hash
 from .repair import read_answer
 
@@ -30,11 +31,42 @@ _STRIDE = 16
 """Attempts are numbered from a multiple of this for each repetition of an equal question."""
 
 
-class Judge:
-    """Asks on behalf of the guards of one stage call."""
+_LANE = 1024 * _STRIDE
+"""Equal questions about different ballots are different attempts: each ballot numbers its own."""
 
-    def __init__(self, talk: Conversation) -> None:
+
+class Gate(Protocol):
+    """What a ballot of a vote waits at."""
+
+    async def enter(self) -> None:
+        """Wait until everything that was recorded has been counted: it may have decided already."""
+        ...
+
+    async def room(self) -> bool:
+        """The budget refused a request: wait until another ballot has ended. False if none is left to wait for."""
+        ...
+
+
+class Judge:
+    """Asks on behalf of the guards of one stage call, or of the matchers of its vote.
+
+    Args:
+        lane: which ballot is judged, from 1; 0 where there is one answer at a time.
+        gate: waited at before a question that is not in the ledger.
+    """
+
+    def __init__(
+        self,
+        talk: Conversation,
+        *,
+        role: Literal["guard", "match"] = "guard",
+        lane: int = 0,
+        gate: Gate | None = None,
+    ) -> None:
         self._talk = talk
+        self._role: Literal["guard", "match"] = role
+        self._first = lane * _LANE
+        self._gate = gate
         self._asked: Counter[int] = Counter()
 
     async def __call__(
@@ -45,8 +77,14 @@ class Judge:
         Raises:
             ModelCallError: there is none; its kind says why.
         """
+        resolved = self._talk.scope.services.models.resolve(model)
+        return await self.ask(resolved, text, answer, variables=variables, guard=guard)
+
+    async def ask(
+        self, resolved: Model, text: str, answer: type[T], /, *, variables: Mapping[str, object], guard: str
+    ) -> T:
+        """The same, of a model that is resolved already."""
         talk = self._talk
-        resolved = talk.scope.services.models.resolve(model)
         prompt = inline_prompt(_with_variables(text, variables), tuple(variables), name=f"guard {guard}")
         rendered = prompt.render(variables)
         question = Question.of(answer)
@@ -62,7 +100,7 @@ class Judge:
             )
             if ballot < 0:
                 ballot = int(digest[:7], 16)
-                first = self._asked[ballot] * _STRIDE
+                first = self._first + self._asked[ballot] * _STRIDE
                 self._asked[ballot] += 1
             request = Request(
                 resolved,
@@ -76,13 +114,17 @@ class Judge:
                 talk.stage,
                 rendered.prompt_hash,
             )
+            n = first + len(path)
+            if self._gate is not None and not talk.knows(self._role, ballot, n, digest):
+                await self._gate.enter()
             got = await talk.ask(
                 request,
                 rung=call.rung,
-                n=first + len(path),
+                n=n,
                 prompt_hash=rendered.prompt_hash,
-                role="guard",
+                role=self._role,
                 ballot=ballot,
+                patience=patience_of(JUDGE_LADDER, path, call),
             )
             read = _read(got, question)
             if not isinstance(read, Failure):
@@ -92,8 +134,9 @@ class Judge:
             path.append(call.rung)
             move = next_move(JUDGE_LADDER, path, call, read, fence=fence_evidence)
             if not isinstance(move, Move):
+                whom = "judge" if self._role == "guard" else "matcher"
                 raise ModelCallError(
-                    f"the judge {resolved.name!r} gave no answer ({got.message or read.kind.name})",
+                    f"the {whom} {resolved.name!r} gave no answer ({got.message or read.kind.name})",
                     kind=read.kind,
                 )
             if not got.waited:

@@ -6,8 +6,8 @@ This file is the declaration and what is prepared once; ``climb.py`` is what hap
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from guardflow.budget import Budget
 from guardflow.errors import LadderError, PromptError, StageError
@@ -16,12 +16,16 @@ from guardflow.hashing import value_hash
 from guardflow.ladder import DEFAULT_LADDER, Call, Ladder, Rephrase, Shrink, note_text
 from guardflow.prompts import Prompt, variables_of
 from guardflow.values import Attempt, CallKey, Finding, Message, Model, Request
+from guardflow.vote import Vote
 
 from .climb import Climb
 from .codec import Codec
 from .question import Question, fence_evidence, request_hash
 from .scope import Scope, Services
 from .stage import Performed, Stage, check_name
+
+if TYPE_CHECKING:
+    from guardflow.vote import Poll
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -36,7 +40,7 @@ class LLMStage(Stage[In, Out]):
         input: the input type; its fields are the prompt's variables (a scalar is the variable ``input``).
         output: the output type: a pydantic model, a dataclass, or ``str`` for plain text.
         prompt: the prompt file's name, such as ``"qa/plan"``, or a `Prompt`.
-        model: whom to ask: a role or a provider's model; the prompt's own by default.
+        model: whom to ask: a role or a provider's model, or a `Vote` among several; the prompt's own by default.
         ladder: what to do when an answer fails.
         guards: uses of guards, such as ``[quotes_are_verbatim.reject()]``.
         fallback: what `degrade()` uses: ``(input, findings) -> output``, free of charge, and guarded too.
@@ -47,7 +51,7 @@ class LLMStage(Stage[In, Out]):
 
     Raises:
         StageError: the output type is not a class, or a type cannot be JSON.
-        LadderError: the ladder degrades, and there is no fallback.
+        LadderError: the ladder degrades, and there is no fallback; or the vote does not fit the output type.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class LLMStage(Stage[In, Out]):
         output: type[Out],
         *,
         prompt: str | Prompt,
-        model: Model | None = None,
+        model: Model | Vote | None = None,
         ladder: Ladder = DEFAULT_LADDER,
         guards: Sequence[GuardUse[Out, In]] = (),
         fallback: Callable[[In, tuple[Finding, ...]], Out | Awaitable[Out]] | None = None,
@@ -75,7 +79,15 @@ class LLMStage(Stage[In, Out]):
                 hint="give it fallback=, or use abstain() or park()",
             )
         self.prompt = prompt
-        self.model = model
+        self.model = model if isinstance(model, Model) else None
+        self.vote = model if isinstance(model, Vote) else None
+        if model is not None and self.model is None and self.vote is None:
+            raise StageError(
+                f"{owner} has model={model!r}, which is neither a model nor a vote",
+                hint='use Model("fast"), or Vote(Model("fast"))',
+            )
+        if self.vote is not None:
+            self.vote.bind(cast("type[object]", output))  # whether it fits, before anything is spent
         self.ladder = ladder
         self.guards = cast("tuple[GuardUse[object, object], ...]", tuple(guards))
         self.fallback = cast("Callable[[object, tuple[Finding, ...]], object] | None", fallback)
@@ -88,19 +100,24 @@ class LLMStage(Stage[In, Out]):
                 self.question.schema.hash if self.question.schema is not None else "",
                 ladder.version,
                 [use.identity for use in self.guards],
+                *([self.vote.version] if self.vote is not None else []),
             ]
         )
-        self._ready: dict[tuple[Model, ...], Ladder] = {}
+        self._ready: dict[tuple[Model, ...], tuple[Ladder, Ballots | None]] = {}
 
     def prepare(self, services: Services) -> Prepared:
         """Everything about a call that does not depend on its input, checked before anything is spent.
 
         Raises:
             PromptError, ConfigError: the prompt or a model cannot be used.
+            LadderError: the vote cannot be decided by what its models turned out to be.
         """
+        vote = self.vote
         prompt = services.prompts.load(self.prompt) if isinstance(self.prompt, str) else self.prompt
         prompt.check(self.input.kind)
         asked = self.model or (Model(prompt.model) if prompt.model is not None else None)
+        if vote is not None:
+            asked = vote.seat(0).model
         if asked is None:
             raise StageError(
                 f"stage {self.name!r} names no model, and neither does its prompt {prompt.name!r}",
@@ -108,12 +125,17 @@ class LLMStage(Stage[In, Out]):
             )
         resolve = services.models.resolve
         model = resolve(asked)
-        models = (model, *map(resolve, self.ladder.models))
-        ladder = self._ready.get(models)
-        if ladder is None:
-            ladder = self._ready.setdefault(models, self.ladder.resolved(resolve))
+        models = (model, *map(resolve, (*self.ladder.models, *(vote.models if vote is not None else ()))))
+        ready = self._ready.get(models)
+        if ready is None:
+            ladder = self.ladder.resolved(resolve)
+            ballots = self._ballots(vote.resolved(resolve), ladder) if vote is not None else None
             self._check_rungs(prompt)
-        return Prepared(cast("LLMStage[object, object]", self), prompt, model, ladder)
+            ready = self._ready.setdefault(models, (ladder, ballots))
+        return Prepared(cast("LLMStage[object, object]", self), prompt, model, *ready)
+
+    def _ballots(self, vote: Vote, ladder: Ladder) -> Ballots:
+        return Ballots(vote, vote.bind(self.output.kind), ladder.ballot)
 
     def _check_rungs(self, prompt: Prompt) -> None:
         for rung in self.ladder.rungs:
@@ -140,17 +162,46 @@ class LLMStage(Stage[In, Out]):
 
 
 @dataclass(frozen=True, slots=True)
+class Ballots:
+    """How the ballots of a stage are cast and counted: the vote with its models resolved, its poll, and what one
+    ballot climbs."""
+
+    vote: Vote
+    poll: Poll
+    ladder: Ladder
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A model stage with its prompt loaded and its models resolved."""
+    """A model stage with its prompt loaded and its models resolved. ``model`` is that of a vote's first ballot."""
 
     stage: LLMStage[object, object]
     prompt: Prompt
     model: Model
     ladder: Ladder
+    ballots: Ballots | None = None
 
     def first_call(self) -> Call:
         """What the first request is made of."""
-        stage, prompt, model = self.stage, self.prompt, self.model
+        return self._call(self.model)
+
+    def ballot_call(self, vote: Vote, ballot: int) -> Call:
+        """What a ballot's first request is made of. Later samples of a model are drawn as the vote says."""
+        seat = vote.seat(ballot)
+        call = self._call(seat.model)
+        warm = call.temperature if seat.sample == 0 else vote.temperature
+        return replace(call, temperature=warm, sample=seat.sample)
+
+    def split_call(self, vote: Vote) -> Call:
+        """What the request is made of that breaks a tie, without the candidates."""
+        return self._call(vote.split or vote.seat(0).model)
+
+    def single_call(self, vote: Vote) -> Call:
+        """What the ladder changes when the vote has decided nothing. No ballot has its sample number."""
+        return replace(self.split_call(vote), sample=vote.max)
+
+    def _call(self, model: Model) -> Call:
+        stage, prompt = self.stage, self.prompt
         return Call(
             model=model,
             variant=None,

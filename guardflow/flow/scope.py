@@ -18,11 +18,13 @@ import anyio
 
 from guardflow.budget import BudgetLeft, Meter
 from guardflow.errors import StageError
-from guardflow.values import Attempt, CacheMode, CallKey, ItemRow, RoundRow
+from guardflow.values import Attempt, CacheMode, CallKey, ItemRow, Outcome, RoundRow
 
+from .agreement_json import least_sure
 from .protocols import Artifacts, Engine, Ledger, Mailbox, ResponseCache
 
 if TYPE_CHECKING:
+    from guardflow.agreement import Agreement
     from guardflow.events import Event
     from guardflow.models.routing import Models
     from guardflow.prompts import PromptLibrary
@@ -86,6 +88,8 @@ class Scope:
     idle_seconds: float = 0.0
     own_task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
     degraded: set[str] = field(default_factory=set[str])
+    agreement: dict[str, Agreement] = field(default_factory=dict[str, "Agreement"])
+    """Of each stage that votes, the call whose ballots agreed least."""
     side: set[asyncio.Task[object]] = field(default_factory=set["asyncio.Task[object]"])
     names: dict[str, object] = field(default_factory=dict[str, object])
 
@@ -155,6 +159,14 @@ class Scope:
     def round_of(self, key: CallKey) -> RoundRow | None:
         """The latest round that was opened for a call; None for its first."""
         return self.rounds.get((key.step, key.item))
+
+    def ended(self, outcome: Outcome[object]) -> None:
+        """Keep what the run's result says about its stages: those that degraded, and how sure votes were."""
+        if outcome.status == "degraded":
+            self.degraded.add(outcome.stage)
+        if outcome.agreement is not None:
+            known = self.agreement.get(outcome.stage)
+            self.agreement[outcome.stage] = least_sure(known, outcome.agreement)
 
     def resource(self, kind: type[T]) -> T:
         """The resource of that type.

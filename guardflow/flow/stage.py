@@ -123,8 +123,7 @@ class Stage(Generic[In, Out]):
         with scope.accompanied():
             envelope = await run_step(scope, step, "stage", body, name=self.name, digest=digest)
         outcome = await unpack(envelope, self.output, artifacts=artifacts)
-        if outcome.status == "degraded":
-            scope.degraded.add(self.name)
+        scope.ended(outcome)
         return cast("Outcome[Out]", outcome)
 
 

@@ -14,6 +14,7 @@ import anyio
 from guardflow.budget import Budget, Meter
 from guardflow.errors import RunExists, RunNotFound, StageError, StateError
 from guardflow.events import RunFinished, RunStarted
+from guardflow.flow.agreement_json import agreement_json
 from guardflow.flow.envelope import pack
 from guardflow.flow.protocols import ChildRun, Engine, Envelope
 from guardflow.flow.scope import Scope
@@ -78,7 +79,8 @@ class Executor:
             envelope = await pack(
                 outcome, pipeline.output, digest=row.input_hash, artifacts=services.artifacts
             )
-            envelope = {**envelope, "degraded": degraded}
+            votes: dict[str, JSON] = {name: agreement_json(a) for name, a in scope.agreement.items()}
+            envelope = {**envelope, "degraded": degraded, **({"votes": votes} if votes else {})}
             await backend.ledger.flush()
             await backend.runs.end(
                 row.run_id,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 import anyio
 
+from guardflow.agreement import Agreement
 from guardflow.errors import BudgetExceeded, RunError, WaitingForPerson
 from guardflow.values import Attempt, Finding, Spend, Status
 
@@ -38,6 +39,7 @@ class RunResult(Generic[Out]):
         spend: what all its attempts cost, over all rounds and child runs.
         degraded: names of the stages whose fallback stands in the output.
         parked: what waits for a person.
+        agreement: how sure the run's own votes were, by stage; of several calls of a stage the least sure one.
     """
 
     run_id: str
@@ -49,6 +51,7 @@ class RunResult(Generic[Out]):
     degraded: tuple[str, ...] = ()
     parked: tuple[Parked, ...] = ()
     attempts: Sequence[Attempt] = ()
+    agreement: Mapping[str, Agreement] = field(default_factory=dict[str, Agreement])
 
     @property
     def ok(self) -> bool:

@@ -25,6 +25,7 @@ from guardflow.errors import (
     RunNotFound,
 )
 from guardflow.events import Event, RunFinished
+from guardflow.flow.agreement_json import votes_from
 from guardflow.flow.envelope import unpack
 from guardflow.flow.pipeline import Pipeline
 from guardflow.flow.protocols import Envelope
@@ -444,6 +445,7 @@ class Runtime:
             outcome.message,
             spend,
             degraded=tuple(cast("Sequence[str]", stored.get("degraded", ()))),
+            agreement=votes_from(stored.get("votes")),
             parked=parked,
             attempts=await self.backend.ledger.attempts(run_id),
         )
