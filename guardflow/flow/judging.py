@@ -20,7 +20,6 @@ from guardflow.prompts import inline_prompt
 from guardflow.values import Message, Model, Request, Verdict
 
 from .asking import Answer, Conversation
-from .patience import patience_of
 from .question import Question, fence_evidence, request_hash
 from .repair import read_answer
 
@@ -124,7 +123,6 @@ class Judge:
                 prompt_hash=rendered.prompt_hash,
                 role=self._role,
                 ballot=ballot,
-                patience=patience_of(JUDGE_LADDER, path, call),
             )
             read = _read(got, question)
             if not isinstance(read, Failure):
