@@ -5,27 +5,22 @@ The climb and `GuardContext.ask` use it. It never repeats a request and never ju
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
-
-import anyio
 
 from guardflow.budget import Meter
-from guardflow.crashpoints import hit
-from guardflow.errors import BudgetExceeded, ModelCallError
+from guardflow.errors import BudgetExceeded
 from guardflow.events import AttemptEnded, AttemptStarted
 from guardflow.kinds import Kind
-from guardflow.models.price import cost, price_of, reservation
+from guardflow.models.limits import IMPATIENT, AskPatience
 from guardflow.values import (
-    Asked,
     Attempt,
     AttemptEnd,
     AttemptNote,
     AttemptStart,
     CallKey,
     Completion,
-    Price,
     Request,
     Reservation,
     Role,
@@ -34,6 +29,7 @@ from guardflow.values import (
 )
 
 from .scope import Scope
+from .sending import HEDGE, Post, asked_of, spend_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +68,19 @@ class Conversation:
     _left: dict[tuple[Role, int, int], list[Attempt]] | None = None
 
     async def ask(
-        self, request: Request, *, rung: str, n: int, prompt_hash: str, role: Role = "answer", ballot: int = 0
+        self,
+        request: Request,
+        *,
+        rung: str,
+        n: int,
+        prompt_hash: str,
+        role: Role = "answer",
+        ballot: int = 0,
+        patience: AskPatience = IMPATIENT,
     ) -> Answer:
-        """The answer to ``request``, at most one HTTP request away.
+        """The answer to ``request``, at most one HTTP request away (and its hedge, if its model has them).
+
+        ``patience`` is for a provider in trouble: after it the answer is OVERLOADED, and no request was made.
 
         An answer that was paid before is found again by its place (role, ballot, n) and by what was asked.
         From the first difference on, what was recorded is history: marked superseded, and never used.
@@ -104,7 +110,7 @@ class Conversation:
             if mode == "only":
                 message = "the answer is not in the response cache, and the cache mode is 'only'"
                 return Answer(0, None, Kind.NOT_FOUND, message)
-        return await self._send(request, start)
+        return await self._send(request, start, patience)
 
     def knows(self, role: Role, ballot: int, n: int, request_hash: str) -> bool:
         """Whether `ask` would find its answer in the ledger, so that nothing would be sent."""
@@ -129,7 +135,12 @@ class Conversation:
         same = [a for a in rows if a.start.request_hash == request_hash]
         done = [a for a in same if _is_answered(a)]
         if same:
-            return done[-1] if done else None
+            used = _used(done)
+            if used is not None and any(a.start.rung == HEDGE for a in same):
+                for other in same:
+                    if other is not used and other.end is not None:
+                        self._pay(spend_of(other.start.reserved, other.end))
+            return used
         later = [k for k in left if k[0] == role and k[1] == ballot and k[2] > n]
         stale = [a.id for a in rows] + [a.id for k in later for a in left.pop(k)]
         self.scope.services.ledger.supersede(stale)
@@ -142,7 +153,7 @@ class Conversation:
             end.completion,
             end.kind,
             end.error or "",
-            end.retry_after,
+            _retry_after(end),
             replayed=True,
             waited=True,
             cached=end.cached,
@@ -157,76 +168,31 @@ class Conversation:
             usage=completion.usage,
             nano_usd=0,
             cached=True,
-            asked=self._asked(request),
+            asked=asked_of(request, self.scope.services.redact),
         )
         row = await self.scope.services.ledger.record(start, end, epoch=self.scope.engine.epoch)
         return Answer(row, completion, None, cached=True, note=self._note(start, end))
 
-    async def _send(self, request: Request, start: AttemptStart) -> Answer:
-        services, epoch = self.scope.services, self.scope.engine.epoch
-        price = "free" if request.model.price == "free" else request.model.price or price_of(request.model)
-        reserved = reservation(request, price)
+    async def _send(self, request: Request, start: AttemptStart, patience: AskPatience) -> Answer:
+        post = Post(self.scope, self.meter, self._tell_started, self._pay)
         try:
-            self.meter.reserve(reserved, model=request.model.name)
+            sent = await post.send(request, start, patience)
         except BudgetExceeded as refusal:
             return Answer(0, None, Kind.BUDGET, refusal.message)
-        end: AttemptEnd | None = None
-        asked, row = self._asked(request), 0
-        start = replace(start, reserved=reserved)
-        self._tell_started(start)
-        try:
-            row = await services.ledger.begin(start, epoch=epoch)
-            sent, waited = await self._sent(request, reserved, price)
-            ended = end = replace(sent, asked=asked)
-            await services.ledger.finish(row, end)
-        finally:
-            # A cancelled request may have been paid: it is settled at what was reserved, and shown as such.
-            spent = _spent(reserved, end)
-            self.meter.settle(reserved, spent)
-            self.spend = self.spend + spent
-            if end is None and row:
-                with anyio.CancelScope(shield=True):
-                    lost = AttemptEnd(services.clock(), abandoned=True, asked=asked)
-                    await services.ledger.finish(row, lost)
+        end = sent.end
         return Answer(
-            row,
-            ended.completion,
-            ended.kind,
-            ended.error or "",
-            ended.retry_after,
-            waited=waited,
-            dropped=ended.dropped,
-            note=self._note(start, ended),
+            sent.row,
+            end.completion,
+            end.kind,
+            end.error or "",
+            _retry_after(end),
+            waited=sent.waited,
+            dropped=end.dropped,
+            note=self._note(sent.start, end),
         )
 
-    async def _sent(
-        self, request: Request, reserved: Reservation, price: Price | Literal["free"] | None
-    ) -> tuple[AttemptEnd, bool]:
-        """What came of it, and whether it is played back from a recording, where nobody waits."""
-        services = self.scope.services
-        hit("call.before")
-        try:
-            completion = await services.models.client(request.model).send(request)
-        except ModelCallError as error:
-            return _failed(error, services.clock()), error.recorded
-        finally:
-            hit("call.after")
-        usage = completion.usage
-        nano = reserved.nano_usd if usage is None else cost(usage, price)
-        return AttemptEnd(services.clock(), completion=completion, usage=usage, nano_usd=nano), False
-
-    def _asked(self, request: Request) -> Asked:
-        """An address may hold a password, which no row may."""
-        model, schema = request.model, request.schema
-        if model.api_base is not None:
-            model = replace(model, api_base=self.scope.services.redact(model.api_base))
-        return Asked(
-            model,
-            request.max_tokens,
-            request.temperature,
-            request.sample,
-            None if schema is None else schema.hash,
-        )
+    def _pay(self, spent: Spend) -> None:
+        self.spend = self.spend + spent
 
     def judge(self, answer: Answer, verdict: Verdict) -> None:
         """Write down what became of an answer; the line about its attempt carries it too."""
@@ -282,32 +248,21 @@ class Conversation:
         if not replayed:
             self._tell_ended(self.notes[-1])
         elif not end.cached:
-            self.spend = self.spend + _spent(start.reserved, end)
+            self._pay(spend_of(start.reserved, end))
         return len(self.notes) - 1
+
+
+def _used(done: Sequence[Attempt]) -> Attempt | None:
+    """The attempt at a place whose answer was used: of a request and its hedge, the one that has a completion."""
+    good = [a for a in done if a.end is not None and a.end.completion is not None]
+    first = [a for a in done if a.start.rung != HEDGE]
+    return next(iter((good or first or done)[-1:]), None)
 
 
 def _is_answered(attempt: Attempt) -> bool:
     return attempt.end is not None and bool(attempt.end.completion or attempt.end.kind)
 
 
-def _failed(error: ModelCallError, now: float) -> AttemptEnd:
-    """A time-out may have been paid, so it keeps its reservation; every other failure cost nothing."""
-    kind = error.kind or Kind.BUG
-    return AttemptEnd(
-        ended_at=now,
-        kind=kind,
-        error=error.message,
-        retry_after=error.retry_after,
-        nano_usd=0,
-        abandoned=kind is Kind.TIMEOUT,
-        dropped=error.dropped,
-    )
-
-
-def _spent(reserved: Reservation, end: AttemptEnd | None) -> Spend:
-    if end is None or end.abandoned:
-        nano, tokens = reserved.nano_usd, reserved.tokens
-        in_doubt = nano or 0
-    else:
-        nano, tokens, in_doubt = end.nano_usd, end.usage.total if end.usage else 0, 0
-    return Spend(nano or 0, tokens, 1, int(nano is None), in_doubt)
+def _retry_after(end: AttemptEnd) -> float | None:
+    """What storm control held back is not waited for: the ladder goes on to what does not wait."""
+    return math.inf if end.unsent else end.retry_after
