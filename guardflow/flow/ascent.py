@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 
@@ -19,6 +20,7 @@ from guardflow.values import Request, Role
 
 from .asking import Answer
 from .judging import Gate
+from .patience import patience_of
 from .question import fence_evidence
 from .verdicts import Accepted, Ended, Judged, Subject, Verdicts
 
@@ -107,6 +109,7 @@ class Ascent:
                     prompt_hash=prompt_hash,
                     role=self._role,
                     ballot=self._ballot,
+                    patience=partial(patience_of, self._ladder, self._path, call),
                 )
                 judged = await self._judged(answer, request)
             no_room = answer.kind is Kind.BUDGET and not answer.row

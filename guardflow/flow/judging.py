@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal, Protocol, TypeVar, cast
 
 import anyio
@@ -20,6 +21,7 @@ from guardflow.prompts import inline_prompt
 from guardflow.values import Message, Model, Request, Verdict
 
 from .asking import Answer, Conversation
+from .patience import patience_of
 from .question import Question, fence_evidence, request_hash
 from .repair import read_answer
 
@@ -123,6 +125,7 @@ class Judge:
                 prompt_hash=rendered.prompt_hash,
                 role=self._role,
                 ballot=ballot,
+                patience=partial(patience_of, JUDGE_LADDER, path, call),
             )
             read = _read(got, question)
             if not isinstance(read, Failure):

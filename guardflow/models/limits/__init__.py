@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from .gate import Gate, Permit, Refusal
-from .policy import DEFAULT_POLICY, Limits, Patience, Policy
+from .policy import DEFAULT_POLICY, IMPATIENT, AskPatience, Limits, Patience, Policy
 from .storm import Board, Said, Storm
 
 __all__ = [
     "DEFAULT_POLICY",
+    "IMPATIENT",
+    "AskPatience",
     "Board",
     "Gate",
     "Limits",

@@ -17,14 +17,13 @@ from guardflow.kinds import Kind
 from guardflow.models.limits.breaker import Breaker
 from guardflow.models.limits.concurrency import Concurrency
 from guardflow.models.limits.hedging import Hedging
-from guardflow.models.limits.policy import Limits, Patience, Policy
+from guardflow.models.limits.policy import IMPATIENT, AskPatience, Limits, Patience, Policy
 from guardflow.models.limits.rate import Rate
 from guardflow.models.limits.retries import RetryBudget
 
 _SLOWING = Kind.RATE_LIMIT | Kind.OVERLOADED | Kind.TIMEOUT
 """What says that fewer requests at once would do better."""
 _LEAST_NAP = 0.001
-_IMPATIENT = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Gate:
         self.limits = tightest
 
     async def enter(
-        self, tokens: int, *, retry: bool = False, patience: Patience = _IMPATIENT
+        self, tokens: int, *, retry: bool = False, patience: AskPatience = IMPATIENT
     ) -> Permit | Refusal:
         """Wait until a request may be sent.
 
@@ -123,7 +122,7 @@ class Gate:
             return refusal
         if not retry:
             return await self._in_line(tokens, began, patience, retry=False)
-        seconds = self.retries.reserve(now=began, most=patience.outage)
+        seconds = self.retries.reserve(now=began, most=_found(patience).outage)
         if seconds is None:
             return Refusal("retries", f"the retry budget of {self.name!r} is used up: too much fails there")
         permitted = False
@@ -202,7 +201,7 @@ class Gate:
     # -- inside --
 
     async def _in_line(
-        self, tokens: int, began: float, patience: Patience, *, retry: bool
+        self, tokens: int, began: float, patience: AskPatience, *, retry: bool
     ) -> Permit | Refusal:
         now = began
         if not self._line and self._delay(now, tokens) <= 0:
@@ -220,7 +219,7 @@ class Gate:
                 if nap <= 0:
                     return self._admitted(now, tokens, retry=retry)
                 if self.breaker.state != "closed":
-                    nap = min(nap, began + patience.outage - now)
+                    nap = min(nap, began + _found(patience).outage - now)
                 waiter.event = anyio.Event()
                 with anyio.move_on_after(max(nap, _LEAST_NAP)):
                     await waiter.event.wait()
@@ -256,7 +255,10 @@ class Gate:
             seconds = max(seconds, self._tokens.delay(tokens, now=now))
         return seconds
 
-    def _refusal(self, now: float, began: float, patience: Patience) -> Refusal | None:
+    def _refusal(self, now: float, began: float, asked: AskPatience) -> Refusal | None:
+        if self.breaker.state == "closed" and self.paused_until <= now:
+            return None
+        patience = _found(asked)
         if self.breaker.state != "closed":
             seconds = self.breaker.delay(now)
             left = began + patience.outage - now
@@ -286,3 +288,7 @@ class Gate:
     def _wake_first(self) -> None:
         if self._line:
             self._line[0].event.set()
+
+
+def _found(patience: AskPatience) -> Patience:
+    return patience() if callable(patience) else patience

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from guardflow.errors import ConfigError
 from guardflow.values import Model
@@ -101,6 +102,13 @@ class Patience(NamedTuple):
 
     outage: float = 0.0
     pause: float = 30.0
+
+
+IMPATIENT = Patience()
+"""For requests that nobody said anything about."""
+
+AskPatience: TypeAlias = Patience | Callable[[], Patience]
+"""A patience, or how to find it out: most requests never need any."""
 
 
 def _least(one: int | None, other: int | None) -> int | None:
