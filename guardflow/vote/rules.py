@@ -105,7 +105,7 @@ class AheadBy(Rule):
 
     @property
     def bound(self) -> int:
-        return 2 * self.k + 3
+        return 4 * self.k - 1
 
     def wins(self, groups: Sequence[Group], left: Sequence[float]) -> bool:
         first = groups[0]
@@ -228,8 +228,8 @@ class Unanimous(Rule):
 def ahead_by(k: int = 2) -> AheadBy:
     """An answer wins when it is ahead of every other by ``k`` ballots: 2-0, 3-1, 4-2.
 
-    It asks few ballots where models agree and more where they do not. `Vote` casts at most ``2 * k + 3`` unless
-    it is told otherwise; a lead below ``k`` is no win then, however few ballots are left.
+    It asks few ballots where models agree and more where they do not. `Vote` casts at most ``4 * k - 1`` unless
+    it is told otherwise; a lead below ``k`` is no win then, even if nobody can catch up any more.
 
     Source: first-to-ahead-by-k voting, Meyerson et al. 2025, arXiv 2511.09030. `k_for` says which k.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from harness import Row, Series, Stopwatch, ask, table
 from peers_calls import ANSWER, LIMIT
 from peers_research import write_pages
+from votes import measure
 
 from guardflow.testing import FaultProcess, Reply
 
@@ -172,12 +173,18 @@ def research(plan: Plan) -> Sequence[Row]:
     ]
 
 
+def votes(plan: Plan) -> Sequence[Row]:
+    """How often votes are right, and what they ask, against fixed panels; the spread is a 95 % interval."""
+    return measure(40 * plan.calls)
+
+
 BENCHMARKS: dict[str, Callable[[Plan], Sequence[Row]]] = {
     "calls": model_calls,
     "steps": code_stages,
     "replay": replay,
     "cache": cache_hits,
     "imports": imports,
+    "votes": votes,
     "research": research,
 }
 
