@@ -6,6 +6,7 @@ It never runs the function, and it sees only code of the function's own package.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import textwrap
@@ -50,17 +51,14 @@ def _describe(value: object, seen: set[int]) -> Iterator[str]:
     elif isinstance(value, re.Pattern):
         pattern = cast("re.Pattern[str]", value)
         yield f"re {pattern.pattern!r} {pattern.flags}"
-    elif isinstance(value, (tuple, list)):
-        for item in cast("tuple[object, ...]", value):
-            yield from _describe(item, seen)
-    elif isinstance(value, (set, frozenset)):
-        yield from sorted(repr(item) for item in cast("frozenset[object]", value))
-    elif isinstance(value, Mapping):
-        for key, item in cast("Mapping[object, object]", value).items():
-            yield repr(key)
-            yield from _describe(item, seen)
+    elif isinstance(value, (tuple, list, set, frozenset, Mapping)):
+        yield from _describe_items(cast("object", value), seen)
     elif isinstance(value, (type, BuiltinFunctionType)):
         yield f"{value.__module__}.{value.__qualname__}"
+    elif dataclasses.is_dataclass(value):  # a model, a criterion: settings of a guard
+        yield type(value).__qualname__
+        for field in dataclasses.fields(value):
+            yield from _describe(getattr(value, field.name), seen)
     elif callable(getattr(value, "func", None)) and hasattr(value, "args"):  # functools.partial
         for part in ("func", "args", "keywords"):
             yield from _describe(getattr(value, part), seen)
@@ -70,6 +68,18 @@ def _describe(value: object, seen: set[int]) -> Iterator[str]:
         yield from _describe(getattr(value, "__dict__", None), seen)
     else:
         yield type(value).__qualname__
+
+
+def _describe_items(value: object, seen: set[int]) -> Iterator[str]:
+    if isinstance(value, (tuple, list)):
+        for item in cast("tuple[object, ...]", value):
+            yield from _describe(item, seen)
+    elif isinstance(value, Mapping):
+        for key, item in cast("Mapping[object, object]", value).items():
+            yield repr(key)
+            yield from _describe(item, seen)
+    else:
+        yield from sorted(repr(item) for item in cast("frozenset[object]", value))
 
 
 def _describe_function(fn: FunctionType, seen: set[int]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from guardflow.guards.kit.wordset import word_set
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['](?=[^\W\d_]))*|\d[^\W_]*|[%‰$€£¥°<>=≤≥≠≈±×÷+~^]|!(?=[\w=(])")
 
 
-_NEGATIONS = word_set("""
+NEGATIONS = word_set("""
     no not never none neither nor nobody nothing nowhere without cannot hardly barely scarcely seldom rarely
     lack lacks lacking except excluding unless
     nicht kein keine keinen keinem keiner keines nie niemals nichts niemand weder ohne kaum außer
@@ -38,7 +38,7 @@ _TURNING = word_set("""
     thousand million billion trillion hundred half double twice i you he she we they it his her their our
 """)
 """Words whose exchange turns what a sentence says, even where they look alike."""
-_FORGIVEN = word_set("""
+FORGIVEN = word_set("""
     a an the that der die das den dem des ein eine le la les un une el los las lo il gli de het een
 """)
 """Articles and the like: left out or put in, they change nothing."""
@@ -187,11 +187,11 @@ def difference(theirs: Sequence[Token], ours: Sequence[Token]) -> str | None:
     for kind, changes in (("number", "a number"), ("sign", "a sign or unit")):
         if any(t.kind == kind for t in both):
             return f"changes {changes}: it {change}"
-    if any(t.word in _NEGATIONS for t in both):
+    if any(t.word in NEGATIONS for t in both):
         return f"changes a negation: it {change}"
     if any(t.word in _TURNING for t in both):
         return f"changes the sense: it {change}"
-    left, right = ([t for t in side if t.word not in _FORGIVEN] for side in (theirs, ours))
+    left, right = ([t for t in side if t.word not in FORGIVEN] for side in (theirs, ours))
     if _bare(left) == _bare(right):
         return None
     if any(t.kind == "name" for t in both):
