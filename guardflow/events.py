@@ -31,7 +31,7 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A request is about to be sent."""
+    """A request is about to be sent. ``ballot`` is its number in a vote, -1 for what the ladder asks after one."""
 
     run_id: str
     step: int
@@ -40,6 +40,7 @@ class AttemptStarted:
     role: Role
     rung: str
     model: str
+    ballot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class AttemptEnded:
     tokens: int
     nano_usd: int | None
     cached: bool
+    ballot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,15 @@ class ItemsFinished:
 
 @dataclass(frozen=True, slots=True)
 class StageFinished:
-    """A stage call ended; ``replayed`` when it was read back."""
+    """A stage call ended; ``replayed`` when it was read back. ``agreement`` is the share of the ballots behind what
+    won, where the stage votes."""
 
     run_id: str
     step: int
     stage: str
     status: Status
     replayed: bool
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def _print(console: Console, case: WorstCase) -> None:
 
     most = f"{count(case.calls, 'call')}, {count(case.tokens, 'token')} + input, {money(case.nano_usd)}"
     console.print()
-    console.print(cell(f"{case.stage}  {case.model}  at worst {most}", style="bold"))
+    console.print(cell(f"{case.stage}  {_whom(case)}  at worst {most}", style="bold"))
     table = Table(box=None, show_header=False, padding=(0, 2))
     merged: dict[tuple[str, ...], list[str]] = {}
     for kind, path in case.paths.items():
@@ -69,10 +69,30 @@ def _print(console: Console, case: WorstCase) -> None:
     console.print(table)
 
 
+def _whom(case: WorstCase) -> str:
+    """The model; of a vote its rule, its panel with unequal weights, and who breaks a tie."""
+    vote = case.vote
+    if vote is None:
+        return case.model
+    weighted = len({weight for _, weight in vote.panel}) > 1
+    panel = ", ".join(f"{name} ({weight:g})" if weighted else name for name, weight in vote.panel)
+    tie = f", a tie broken by {vote.split}" if vote.split is not None else ""
+    return f"{vote.rule} among at most {count(vote.most, 'ballot')} of {panel}{tie}"
+
+
 def _json(case: WorstCase) -> dict[str, JSON]:
+    vote = case.vote
     return {
         "stage": case.stage,
         "model": case.model,
+        "vote": {
+            "panel": [{"model": name, "weight": weight} for name, weight in vote.panel],
+            "rule": vote.rule,
+            "max": vote.most,
+            "split": vote.split,
+        }
+        if vote is not None
+        else None,
         "worst_case": {"calls": case.calls, "tokens": case.tokens, "nano_usd": case.nano_usd},
         "paths": {kind: list(path) for kind, path in case.paths.items()},
     }

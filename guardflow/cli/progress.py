@@ -122,12 +122,15 @@ class Tree:
                 found.done, found.items = event.done, event.total
             case StageFinished():
                 found = self._line(event)
-                found.last = "read back" if event.replayed else ""
+                agreed = "" if event.agreement is None else f"{event.agreement:.0%} agree"
+                found.last = "read back" if event.replayed else agreed
                 return self._end(found, event.status)
             case AttemptStarted():
                 found = self._line(event)
                 found.sent += 1
-                found.last = "" if event.rung == "start" else event.rung
+                found.last = ballot_label(event.role, event.ballot)
+                if event.rung != "start":
+                    found.last = f"{found.last} {event.rung}".lstrip()
             case AttemptEnded():
                 found = self._line(event)
                 found.answered += not event.cached
@@ -239,6 +242,13 @@ def picture(tree: Tree, *, height: int, width: int) -> Text:
         row.truncate(width, overflow="ellipsis")
         drawn.append("\n").append_text(row)
     return drawn
+
+
+def ballot_label(role: str, ballot: int) -> str:
+    """Which ballot of a vote an answer is, in words; nothing for a stage's first or only one."""
+    if role != "answer" or not ballot:
+        return "tie-break" if role == "split" else ""
+    return f"ballot {ballot}" if ballot > 0 else "after the vote"
 
 
 def seconds(span: float) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from guardflow.flow.agreement_json import agreement_from
+from guardflow.flow.places import ballot_of
 from guardflow.values import Attempt, Finding, ItemRow, RunRow, Spend
 
 from .output import cell, cost, count, money
@@ -15,12 +18,17 @@ from .progress import COLOURS, MARKS, seconds, step_label
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from guardflow.agreement import Agreement, Dissent, FieldAgreement
+    from guardflow.flow.protocols import Envelope
     from guardflow.runtime.inspection import RunReport, StepReport
 
 _MOST_ITEMS = 20
 _FEW_ITEMS = 5
 """So many items of a fan_out are all drawn; of more, those that are not simply ok. ``--json`` has every one."""
 _MOST_TEXT = 200
+_MOST_DISSENT = 5
+_MOST_SAID = 60
+"""Characters of one answer that lost."""
 
 
 def draw_run(report: RunReport) -> Tree:
@@ -107,8 +115,7 @@ def _draw_step(tree: Tree, step: StepReport) -> Tree:
     by_item: dict[int, list[Attempt]] = {}
     for attempt in step.attempts:
         by_item.setdefault(attempt.start.key.item, []).append(attempt)
-    for attempt in by_item.pop(-1, []):
-        _draw_attempt(branch, attempt)
+    _draw_attempts(branch, by_item.pop(-1, []), step.envelope)
     _draw_items(branch, {item.key.item: item for item in step.items}, by_item)
     return branch
 
@@ -132,26 +139,76 @@ def _draw_items(branch: Tree, rows: Mapping[int, ItemRow], attempts: Mapping[int
         shown += 1
         first = [attempt_line(tried[0])] if len(tried) == 1 and not _findings(tried[0]) else []
         line = branch.add(cell(" · ".join([f"[{index}] {status}", *first]), style=_colour(status)))
-        for attempt in () if first else tried:
-            _draw_attempt(line, attempt)
+        _draw_attempts(line, () if first else tried, rows[index].outcome if index in rows else None)
     if 0 < shown < len(items):
         branch.add(cell(f"… {len(items) - shown} more items", style="dim"))
 
 
-def _draw_attempt(branch: Tree, attempt: Attempt) -> None:
+def _draw_attempts(branch: Tree, attempts: Sequence[Attempt], envelope: Envelope | None) -> None:
+    """All attempts of one stage call; of a vote by ballot, and how far the ballots agreed."""
+    agreement = agreement_from((envelope or {}).get("agreement"))
+    votes = agreement is not None or any(a.start.role == "answer" and a.start.ballot for a in attempts)
+    for attempt in sorted(attempts, key=_by_ballot) if votes else attempts:
+        _draw_attempt(branch, attempt, votes=votes)
+    if agreement is not None:
+        line = branch.add(cell(agreement_line(agreement), style="bold"))
+        for at, field in agreement.fields.items():
+            if field.dissent:
+                line.add(cell(dissent_line(at, field)))
+
+
+def _by_ballot(attempt: Attempt) -> tuple[int, int, int, int]:
+    """Rounds in order; in each the ballots by number, each with its judges, then what came after the count."""
+    ballot = ballot_of(attempt.start)
+    return (attempt.start.round, ballot is None, ballot or 0, attempt.id)
+
+
+def _draw_attempt(branch: Tree, attempt: Attempt, *, votes: bool) -> None:
     style = "dim" if attempt.superseded else "yellow" if attempt.kind is not None else ""
-    line = branch.add(cell(attempt_line(attempt), style=style))
+    line = branch.add(cell(attempt_line(attempt, votes=votes), style=style))
     for finding in _findings(attempt):
         line.add(cell(finding_line(finding), style="dim"))
 
 
-def attempt_line(attempt: Attempt) -> str:
-    """An attempt in one line: what the ladder did, which model, what came of it, what it cost."""
+def agreement_line(agreement: Agreement) -> str:
+    """How sure a vote was, in one line."""
+    spoiled = f", {agreement.spoiled} spoiled" if agreement.spoiled else ""
+    ballots = f"{count(agreement.ballots, 'ballot')}{spoiled}"
+    decided = " · decided by the tie-break" if agreement.decided == "split" else ""
+    return f"agreement {agreement.share:.0%} · entropy {agreement.entropy:.2f} bits · {ballots}{decided}"
+
+
+def dissent_line(at: str, field: FieldAgreement) -> str:
+    """What the ballots that lost said about one field."""
+    said = [_said(dissent) for dissent in field.dissent[:_MOST_DISSENT]]
+    more = len(field.dissent) - len(said)
+    return f"{at}: {field.share:.0%} agree, {field.entropy:.2f} bits · against: {', '.join(said)}" + (
+        f" and {more} more" if more else ""
+    )
+
+
+def _said(dissent: Dissent) -> str:
+    text = json.dumps(dissent.value, ensure_ascii=False)
+    short = text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
+    return f"{short} (ballot {', '.join(map(str, dissent.ballots))})"
+
+
+def attempt_line(attempt: Attempt, *, votes: bool = False) -> str:
+    """An attempt in one line: which ballot, what the ladder did, which model, what came of it, what it cost.
+
+    Args:
+        votes: whether the stage call votes, so that its first ballot is one too.
+    """
     start, end = attempt.start, attempt.end
     parts = [start.rung] if start.rung != "start" else []
     if start.role != "answer":
         parts.insert(0, start.role)
+    ballot = ballot_of(start)
+    if votes and (ballot is not None or start.role == "answer"):
+        parts.insert(0, f"ballot {ballot}" if ballot is not None else "after the vote")
     parts.append(start.model)
+    if votes and start.role == "answer" and end is not None and end.asked is not None:
+        parts.append(f"sample {end.asked.sample}")
     if end is None:
         parts.append("in doubt: sent, and no answer recorded")
     elif end.abandoned:

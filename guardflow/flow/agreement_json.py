@@ -37,6 +37,11 @@ def agreement_from(data: JSON) -> Agreement | None:
     )
 
 
+def share_of(data: JSON) -> float | None:
+    """The share of a stored agreement; None where nothing was voted on."""
+    return _number(data["share"]) if isinstance(data, Mapping) else None
+
+
 def votes_from(data: JSON) -> Mapping[str, Agreement]:
     """The agreements of a run by stage, as its result stores them."""
     if not isinstance(data, Mapping):

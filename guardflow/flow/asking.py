@@ -207,7 +207,14 @@ class Conversation:
             key = self.key
             self.scope.tell(
                 AttemptStarted(
-                    key.run_id, key.step, key.item, self.stage, start.role, start.rung, start.model
+                    key.run_id,
+                    key.step,
+                    key.item,
+                    self.stage,
+                    start.role,
+                    start.rung,
+                    start.model,
+                    start.ballot if start.role == "answer" else 0,
                 )
             )
 
@@ -227,6 +234,7 @@ class Conversation:
                     note.tokens,
                     note.nano_usd,
                     note.cached,
+                    note.ballot,
                 )
             )
 

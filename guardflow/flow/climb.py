@@ -21,9 +21,10 @@ from guardflow.values import Attempt, CallKey, Finding, Outcome, RoundRow, Statu
 
 from .ascent import Ascent, Fallen
 from .asking import Answer, Conversation
+from .places import AFTER_VOTE
 from .scope import Scope
 from .verdicts import Accepted, Ended, Subject, Verdicts
-from .voting import AFTER_VOTE, Voting, Won
+from .voting import Voting, Won
 
 if TYPE_CHECKING:
     from .llm import Prepared

@@ -22,18 +22,13 @@ from guardflow.values import Message, Model, Request, Verdict
 
 from .asking import Answer, Conversation
 from .patience import patience_of
+from .places import LANE, STRIDE
 from .question import Question, fence_evidence, request_hash
 from .repair import read_answer
 
 T = TypeVar("T")
 
 JUDGE_LADDER = Ladder(wait(3), reask(1, on=Kind.INVALID))
-_STRIDE = 16
-"""Attempts are numbered from a multiple of this for each repetition of an equal question."""
-
-
-_LANE = 1024 * _STRIDE
-"""Equal questions about different ballots are different attempts: each ballot numbers its own."""
 
 
 class Gate(Protocol):
@@ -66,7 +61,7 @@ class Judge:
     ) -> None:
         self._talk = talk
         self._role: Literal["guard", "match"] = role
-        self._first = lane * _LANE
+        self._first = lane * LANE
         self._gate = gate
         self._asked: Counter[int] = Counter()
 
@@ -101,7 +96,7 @@ class Judge:
             )
             if ballot < 0:
                 ballot = int(digest[:7], 16)
-                first = self._first + self._asked[ballot] * _STRIDE
+                first = self._first + self._asked[ballot] * STRIDE
                 self._asked[ballot] += 1
             request = Request(
                 resolved,

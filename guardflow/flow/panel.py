@@ -57,7 +57,7 @@ class Panel:
 
     def __init__(self, subject: Subject, ballots: Ballots, earlier: Mapping[int, Answer]) -> None:
         self._subject, self._ballots, self._earlier = subject, ballots, earlier
-        self._matchers = Matchers(subject.talk)
+        self._matchers = Matchers(subject.talk, ballots.vote)
         self._results: dict[int, Ballot | Ended | Fallen] = {}
         self._accepted: dict[int, Accepted] = {}
         self._failures: dict[int, Failure] = {}

@@ -22,6 +22,7 @@ from guardflow.hashing import JSON
 from guardflow.kinds import Kind
 from guardflow.values import Attempt, CallKey, Outcome, Status
 
+from .agreement_json import share_of
 from .codec import Codec
 from .context import Context
 from .envelope import pack, unpack, verify
@@ -158,7 +159,8 @@ async def run_step(
     envelope = await scope.engine.step(step, label, told)
     verify(envelope, owner=f"{sort} {name.removeprefix('fan_out:')!r}", name=name, digest=digest)
     status = cast("Status", envelope.get("status"))
-    scope.tell(StageFinished(scope.run_id, step, label, status, replayed=not fresh))
+    share = share_of(envelope.get("agreement"))
+    scope.tell(StageFinished(scope.run_id, step, label, status, replayed=not fresh, agreement=share))
     return envelope
 
 

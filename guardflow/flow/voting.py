@@ -23,15 +23,13 @@ from .ascent import Ascent, Fallen
 from .asking import Answer
 from .codec import findings_of
 from .panel import Counted, Panel
+from .places import AFTER_VOTE
 from .question import fence_evidence
 from .tiebreak import tie_break
 from .verdicts import Accepted, Ended, Judged, Subject, Verdicts
 
 if TYPE_CHECKING:
     from .llm import Ballots
-
-AFTER_VOTE = -1
-"""The ballot number of what the ladder asks when the vote decided nothing: it is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,17 @@ from typing import cast
 
 from guardflow.guards import most_asks
 from guardflow.kinds import Kind
+from guardflow.ladder import Ladder
 from guardflow.models.price import price_of, reservation
-from guardflow.values import Message, Request, Reservation
+from guardflow.values import Message, Model, Request, Reservation
 
 from .judging import JUDGE_LADDER
-from .llm import LLMStage
+from .llm import LLMStage, Prepared
+from .matching import most_matches
 from .pipeline import Pipeline
 from .scope import Services
 from .stage import Stage
+from .voting import ballots_own
 
 AnyStage = Stage[object, object]
 
@@ -31,6 +34,23 @@ request, once a process."""
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """How a stage's vote is held.
+
+    Args:
+        panel: the models in the order of their seats, with what a ballot of each counts for.
+        rule: when it is decided, as it is written.
+        most: ballots, spoiled ones included.
+        split: who decides when they do not; None for nobody.
+    """
+
+    panel: Sequence[tuple[str, float]]
+    rule: str
+    most: int
+    split: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorstCase:
     """The most one call of a model stage can take.
 
@@ -38,7 +58,8 @@ class WorstCase:
         calls: requests, those of guards included.
         tokens: of all requests, with the prompt's own text but an empty input.
         nano_usd: at list price; None where the price of a model is unknown.
-        paths: the ladder's climb by kind of failure.
+        paths: the ladder's climb by kind of failure; of a vote, what one ballot climbs and what follows the vote.
+        vote: how it is held, where one stands in place of the model.
     """
 
     stage: str
@@ -47,6 +68,7 @@ class WorstCase:
     tokens: int
     nano_usd: int | None
     paths: Mapping[str, Sequence[str]]
+    vote: Held | None = None
 
 
 def stages_of(pipeline: Pipeline[object, object]) -> Sequence[AnyStage]:
@@ -67,9 +89,7 @@ def worst_case(stage: LLMStage[object, object], services: Services) -> WorstCase
     """
     prepared = stage.prepare(services)
     ladder = prepared.ladder
-    asks = most_asks(stage.guards) * ladder.bound
-    refusable = 0 if prepared.model.provider in ("local", "scripted") else REFUSABLE
-    calls = ladder.bound + refusable + asks * JUDGE_LADDER.bound
+    calls = _most_calls(prepared)
     call = prepared.first_call()
     empty = Request(
         model=prepared.model,
@@ -80,8 +100,9 @@ def worst_case(stage: LLMStage[object, object], services: Services) -> WorstCase
         sample=0,
         hash="",
     )
-    models = (prepared.model, *ladder.models)
-    dearest = [reservation(empty, "free" if m.price == "free" else m.price or price_of(m)) for m in models]
+    dearest = [
+        reservation(empty, "free" if m.price == "free" else m.price or price_of(m)) for m in _asked(prepared)
+    ]
     most = max(dearest, key=_cost)
     known = all(r.nano_usd is not None for r in dearest)
     return WorstCase(
@@ -90,8 +111,57 @@ def worst_case(stage: LLMStage[object, object], services: Services) -> WorstCase
         calls=calls,
         tokens=most.tokens * calls,
         nano_usd=(most.nano_usd or 0) * calls if known else None,
-        paths={str(kind.name): ladder.explain(kind) for kind in Kind},
+        paths={str(kind.name): _path(prepared, ladder, kind) for kind in Kind},
+        vote=_held(prepared),
     )
+
+
+def _most_calls(prepared: Prepared) -> int:
+    """Requests of answers, of what judges each of them, of matchers, and one for each parameter that is refused."""
+    ladder, ballots = prepared.ladder, prepared.ballots
+    asks = most_asks(prepared.stage.guards) * JUDGE_LADDER.bound
+    refusable = 0 if all(m.provider in ("local", "scripted") for m in _asked(prepared)) else REFUSABLE
+    if ballots is None:
+        return ladder.bound * (1 + asks) + refusable
+    vote = ballots.vote
+    climbs = vote.max + (vote.split is not None)
+    answers = climbs * ballots.ladder.bound + _after_vote(ladder)
+    composite = asks
+    # Ballots in flight together learn of a refused parameter each for itself.
+    return answers * (1 + asks) + composite + climbs * refusable + most_matches(vote) * JUDGE_LADDER.bound
+
+
+def _after_vote(ladder: Ladder) -> int:
+    """Requests of the one model that the ladder asks when a vote decided nothing: waits and growths were the ballots'."""
+    return ladder.bound - 1 - len(ballots_own(ladder))
+
+
+def _asked(prepared: Prepared) -> Sequence[Model]:
+    vote = prepared.ballots.vote.models if prepared.ballots is not None else ()
+    return (prepared.model, *prepared.ladder.models, *vote)
+
+
+def _path(prepared: Prepared, ladder: Ladder, kind: Kind) -> Sequence[str]:
+    if prepared.ballots is None:
+        return ladder.explain(kind)
+    if kind & Kind.FATAL:
+        return ("ballot", "failed")
+    ballot = prepared.ballots.ladder.explain(kind)[1:-1]
+    taken = ["start", *ballots_own(ladder)]
+    rest: list[str] = []
+    while (step := next(ladder.open([*taken, *rest], kind), None)) is not None:
+        rest.append(step.label)
+    tie = ["split"] if kind is Kind.DISAGREED and prepared.ballots.vote.split is not None else []
+    return ("ballot", *ballot, "vote", *tie, *rest, ladder.otherwise.action)
+
+
+def _held(prepared: Prepared) -> Held | None:
+    if prepared.ballots is None:
+        return None
+    vote = prepared.ballots.vote
+    seats = [vote.seat(n) for n in range(len(vote.panel))]
+    panel = [(seat.model.name, seat.weight) for seat in seats]
+    return Held(panel, str(vote.rule), vote.max, vote.split.name if vote.split is not None else None)
 
 
 def _cost(reserved: Reservation) -> int:

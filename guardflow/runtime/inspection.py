@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from guardflow.errors import RunNotFound
+from guardflow.flow.places import ballot_of
 from guardflow.flow.protocols import Envelope
 from guardflow.hashing import JSON
 from guardflow.values import Attempt, ItemRow, RunRow, Spend, Status
@@ -144,6 +145,7 @@ def report_json(report: RunReport, *, completions: bool = False) -> dict[str, JS
                 "name": step.name,
                 "status": step.status,
                 "seconds": step.seconds,
+                "agreement": (step.envelope or {}).get("agreement"),
                 "attempts": [attempt_json(a, completions=completions) for a in step.attempts],
                 "items": [
                     {"index": item.key.item, "round": item.round, "outcome": dict(item.outcome)}
@@ -175,6 +177,8 @@ def attempt_json(attempt: Attempt, *, completions: bool) -> Mapping[str, JSON]:
         "round": start.round,
         "n": start.n,
         "role": start.role,
+        "ballot": ballot_of(start),
+        "sample": end.asked.sample if end is not None and end.asked is not None else None,
         "rung": start.rung,
         "model": start.model,
         "kind": attempt.kind.name if attempt.kind is not None else None,
