@@ -238,5 +238,5 @@ def _unrecorded(left: Left, sent: int, before: int, wrong: list[str]) -> int:
 def _kill_by_file(path: Path) -> None:
     try:
         os.kill(int(path.read_text()), signal.SIGKILL)
-    except (FileNotFoundError, ProcessLookupError):
-        pass  # not started, or done already
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        pass  # not started, or done already; a file that is just being written is empty
