@@ -107,11 +107,11 @@ def _equal(voters: Sequence[Voter]) -> list[Cluster]:
 
 
 def commonest(voters: Sequence[Voter]) -> JSON:
-    """The value as most of the weight has written it; of equals the first by content."""
+    """The value as most of the weight has written it; of equals the shortest, then the first by content."""
     spellings: dict[bytes, list[Voter]] = {}
     for voter in voters:
         spellings.setdefault(canonical_json(voter.value), []).append(voter)
-    best = min(spellings.items(), key=lambda pair: (-weigh(pair[1]), pair[0]))
+    best = min(spellings.items(), key=lambda pair: (-weigh(pair[1]), len(pair[0]), pair[0]))
     return best[1][0].value
 
 

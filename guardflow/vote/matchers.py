@@ -137,10 +137,14 @@ def meaning(model: Model) -> Meaning:
 def align(*, key: str | tuple[str, ...] | None = None, floor: float = 0.6) -> Align:
     """Lists are compared item by item: items are matched by ``key``, and kept where ``floor`` of the ballots have them.
 
+    The rule is asked about the list as a whole: a ballot stands behind it if at least half of what the two name
+    together is the same in both. So a stray item stops no vote, and lists that have nothing in common decide
+    nothing. In an item, every field is won by its heaviest group. It is the default for lists, sets and dicts.
+
     Args:
-        key: the field, or fields, that say what an item is about; None where items are matched by likeness.
-        floor: the share of the weight of all ballots that has to have an item. It is also how much of a ballot's
-            list has to agree with the list that is kept, for the ballot to stand behind it.
+        key: the field, or fields, that say what an item is about; None where items are matched by likeness: equal
+            values, or records of which half agrees. A dict has its own keys.
+        floor: the share of the weight of all ballots that has to have an item.
 
     Raises:
         LadderError: a share that is none, or a key named twice.

@@ -21,6 +21,9 @@ from .matchers import exact
 from .nodes import Entries, Items, Leaf, Node, Record, follows
 from .normal import token
 
+_BEHIND = 0.5 - 1e-9
+"""A ballot stands behind a merged list if this much of what the two name together is the same in both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
@@ -139,7 +142,7 @@ def _list(
         if isinstance(node, Items)
         else {str(slot.key): v for slot, v in zip(kept, values, strict=True)}
     )
-    clusters = _sides(value, voters, {b for b, share in behind.items() if share >= floor - 1e-9})
+    clusters = _sides(value, voters, {b for b, share in behind.items() if share >= _BEHIND})
     return Merged(value, clusters, behind, {shown(at): agreement(clusters), **fields})
 
 

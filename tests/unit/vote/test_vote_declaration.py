@@ -186,7 +186,7 @@ REFUSED = {
     "hot": lambda: Vote(FAST, temperature=2.5),
     "discount above one": lambda: Vote(FAST, family_discount=1.5),
     "no matcher": lambda: Vote(FAST, fields={"a": 0.1}),  # type: ignore[dict-item]  # likewise
-    "no tolerance": lambda: within(),
+    "no tolerance": within,
     "negative tolerance": lambda: within(abs=-1),
     "tolerance that is no number": lambda: within(rel=math.nan),
     "tolerance of everything": lambda: within(rel=1.0),
