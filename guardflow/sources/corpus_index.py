@@ -27,7 +27,7 @@ from .folders import Found, Skipped, open_file, walk
 from .reading import read
 from .words import spaced
 
-VERSION = 1
+VERSION = 2
 """Of the schema and of the readers: an index of another version is made anew, since it is only a cache."""
 _BATCH_FILES = 64
 _BATCH_SECONDS = 2.0

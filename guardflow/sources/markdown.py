@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
+CODE = "    "
+"""What every line of code begins with, as in Markdown without fences: whoever quotes prose can tell it apart."""
 _FRONT = re.compile(r"\A---[^\S\n]*\n(.{0,20000}?\n)---[^\S\n]*(?:\n|\Z)", re.DOTALL)
 _TITLE = re.compile(r"^title[^\S\n]*:[^\S\n]*[\"']?(.{1,300}?)[\"']?[^\S\n]*$", re.MULTILINE)
 _DATE = re.compile(r"^(?:date|published)[^\S\n]*:[^\S\n]*[\"']?(\d{4}-\d{2}-\d{2})", re.MULTILINE)
@@ -89,7 +92,9 @@ class _Writer:
                 case "list_item_open":
                     yield from self._item()
                 case "fence" | "code_block":
-                    yield f"{self._take_lead()}{token.content.rstrip()}\n\n"
+                    if self._lead:
+                        yield self._take_lead().rstrip() + "\n"
+                    yield f"{indent(token.content.rstrip(), CODE)}\n\n"
                 case "html_block":
                     yield f"{self._visible(token.content)}\n\n"
                 case _:

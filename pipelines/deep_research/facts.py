@@ -30,7 +30,7 @@ _MEASURED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence that was picked for a sub-question. ``share`` is how much of its weight the sentence holds."""
+    """A sentence that was picked for a sub-question. ``fit`` is how far in front it stands among its answers."""
 
     sub_question: int
     source: int
@@ -38,7 +38,7 @@ class Claim:
     start: int
     end: int
     quote: str
-    share: float
+    fit: float
     chosen_by: Literal["model", "words"]
 
     @property
@@ -64,10 +64,10 @@ def consolidate(claims: Sequence[Claim], *, most: int) -> list[Fact]:
     best: dict[tuple[str, int], Claim] = {}
     for claim in claims:
         other = best.get(claim.place)
-        if other is None or claim.share > other.share:
+        if other is None or claim.fit > other.fit:
             best[claim.place] = claim
     groups: list[list[Claim]] = []
-    for claim in sorted(best.values(), key=lambda c: (-c.share, c.sub_question, c.source, c.start)):
+    for claim in sorted(best.values(), key=lambda c: (-c.fit, c.sub_question, c.source, c.start)):
         group = next((g for g in groups if same(g[0].quote, claim.quote)), None)
         if group is None:
             groups.append([claim])

@@ -14,7 +14,7 @@ from .extract import CLEAR, Picks, Reading, by_words, extract
 from .facts import Claim
 from .plan import Plan, PlanInput, QueryInput, its_own_words, plan, queries
 from .profiles import WRITE_RESERVE
-from .quotable import Line, Page
+from .quotable import Line, Page, is_about_itself
 from .reading import Read, Search, given_pages, ranked_pages, read, search
 from .state import Research, own_words
 from .types import Hit, SubQuestion
@@ -22,6 +22,8 @@ from .words import Weights, terms
 
 _OTHER_WORDS = 0.7
 """What a sentence counts that answers a model's search phrase rather than the question's own words."""
+_ABOUT_ITSELF = 0.4
+"""What the fit of a sentence counts that speaks of its own chapter."""
 _OBVIOUS = 0.6
 """Share of the question's weight from which a sentence is quoted although no model picked it."""
 _AT_MOST = 4
@@ -83,7 +85,7 @@ async def look(run: Research, numbers: Sequence[int]) -> None:
     )
     for (question, page, reading), outcome in zip(readings, outcomes, strict=True):
         picks = run.take(outcome, stage="extract", part=question.text)
-        _note(run, question, page, reading, picks)
+        _note(run, question, page, reading, picks, weights)
     _add_the_obvious(run, questions, pages, weights)
 
 
@@ -123,7 +125,7 @@ def _representatives(run: Research) -> list[str]:
 
 def _best_first(run: Research, question: SubQuestion, page: Page, weights: Weights) -> Page:
     """A passage reduced to the sentences that share most with the question, in that order."""
-    order = sorted(page.lines, key=lambda line: (-_related(run, question, line, weights), line.start))
+    order = sorted(page.lines, key=lambda line: (-_fit(question, line, weights), line.start))
     return replace(page, lines=tuple(order[: run.counts.sentences]))
 
 
@@ -152,17 +154,28 @@ def _related(run: Research, question: SubQuestion, line: Line, weights: Weights)
     return round(best, 6)
 
 
-def _note(run: Research, question: SubQuestion, page: Page, reading: Reading, picks: Picks | None) -> None:
+def _fit(question: SubQuestion, line: Line, weights: Weights) -> float:
+    """How far in front a sentence stands; one that tells what its own chapter is about stands behind."""
+    fit = weights.fit(terms(question.text), line.text, under=line.under)
+    return round(fit * _ABOUT_ITSELF, 6) if is_about_itself(line.text) else fit
+
+
+def _note(
+    run: Research,
+    question: SubQuestion,
+    page: Page,
+    reading: Reading,
+    picks: Picks | None,
+    weights: Weights,
+) -> None:
     """Keep the picked sentences; without a model's answer, those that the words pick."""
     for number in (picks or by_words(reading)).ids:
         line = page.lines[number - 1]
-        run.claims.append(
-            _claim(run, question, page, line, reading.shares[number - 1], by_model=picks is not None)
-        )
+        run.claims.append(_claim(run, question, page, line, weights, by_model=picks is not None))
 
 
 def _claim(
-    run: Research, question: SubQuestion, page: Page, line: Line, share: float, *, by_model: bool
+    run: Research, question: SubQuestion, page: Page, line: Line, weights: Weights, *, by_model: bool
 ) -> Claim:
     return Claim(
         sub_question=question.id,
@@ -171,7 +184,7 @@ def _claim(
         start=line.start,
         end=line.end,
         quote=line.text,
-        share=share,
+        fit=_fit(question, line, weights),
         chosen_by="model" if by_model else "words",
     )
 
@@ -186,11 +199,11 @@ def _add_the_obvious(
             continue
         least = CLEAR if run.is_degraded("extract", question.text) else _OBVIOUS
         found = [
-            (share, page, line)
+            (_fit(question, line, weights), page, line)
             for page in pages
             for line in page.lines
-            if (share := _related(run, question, line, weights)) >= least
+            if _related(run, question, line, weights) >= least
         ]
-        for share, page, line in sorted(found, key=lambda f: (-f[0], f[1].document, f[2].start))[:_AT_MOST]:
-            run.claims.append(_claim(run, question, page, line, share, by_model=False))
+        for _, page, line in sorted(found, key=lambda f: (-f[0], f[1].document, f[2].start))[:_AT_MOST]:
+            run.claims.append(_claim(run, question, page, line, weights, by_model=False))
             run.degraded("extract", question.text, "no model picked a sentence")

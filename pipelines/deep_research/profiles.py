@@ -38,7 +38,7 @@ PROFILES: dict[Profile, Counts] = {
     "quick": Counts(
         sub_questions=2,
         searches=0,
-        documents=4,
+        documents=12,
         passages=4,
         sentences=10,
         facts=5,
@@ -50,7 +50,7 @@ PROFILES: dict[Profile, Counts] = {
     "standard": Counts(
         sub_questions=4,
         searches=3,
-        documents=8,
+        documents=16,
         passages=8,
         sentences=12,
         facts=8,
@@ -62,7 +62,7 @@ PROFILES: dict[Profile, Counts] = {
     "deep": Counts(
         sub_questions=7,
         searches=5,
-        documents=16,
+        documents=24,
         passages=16,
         sentences=12,
         facts=12,

@@ -118,7 +118,7 @@ def _gaps(report: Report) -> str:
     if not report.gaps:
         return ""
     items = "".join(f"<li>{_text(gap.question)}</li>" for gap in report.gaps)
-    said = "The sources that were read hold nothing that answers:"
+    said = wording.not_answered(report)
     return f"<section><h2>Not answered</h2><p>{said}</p><ul>{items}</ul></section>"
 
 

@@ -71,7 +71,7 @@ def _gaps(report: Report) -> list[str]:
     if not report.gaps:
         return []
     lines = [f"- {escaped(gap.question)}" for gap in report.gaps]
-    return ["## Not answered", "The sources that were read hold nothing that answers:", "\n".join(lines)]
+    return ["## Not answered", wording.not_answered(report), "\n".join(lines)]
 
 
 def _sources(report: Report) -> list[str]:

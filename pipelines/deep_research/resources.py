@@ -29,6 +29,8 @@ def resources(request: ResearchRequest) -> list[object]:
         corpus = Corpus.open(folders)
         made.append(corpus)
         _tell([f"skipped {skipped.path!r}: {skipped.why}" for skipped in corpus.report.skipped])
+        if not corpus.stats().documents:
+            _tell([f"nothing to read in {', '.join(folders)}: no .md, .txt, .html or .pdf file with text"])
     if request.urls:
         made.append(WebFetcher())
     return made

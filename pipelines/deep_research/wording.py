@@ -56,9 +56,19 @@ def model_lines(report: Report) -> list[str]:
 
 def nothing_found(report: Report) -> str:
     """The sentence that stands for a report without facts."""
-    if not report.documents_read:
-        return "No source could be read, so this report answers nothing."
-    return "Nothing in the sources answers this question, so this report answers nothing. It does not guess."
+    end = "so this report answers nothing. It does not guess."
+    if report.documents_read:
+        return f"Nothing in the sources answers this question, {end}"
+    if report.unread:
+        return f"No source could be read, {end}"
+    return f"No source holds the words of this question, {end} If the sources are in another language, ask in that one."
+
+
+def not_answered(report: Report) -> str:
+    """What stands above the open questions."""
+    if report.documents_read:
+        return "The sources that were read hold nothing that answers:"
+    return "No source was read that could answer:"
 
 
 def fact_note(fact: Fact) -> str:

@@ -46,6 +46,12 @@ _NEGATIONS = _words("""
 _ENDINGS = ("ation", "ment", "ing", "ion", "ed", "er", "en")
 
 
+_HEADING = 0.3
+"""What a sentence's heading counts of its fit."""
+_DENSE = 0.2
+"""What it counts that a sentence says little besides the question's words."""
+_SHORT = 4
+"""Content words below which density says nothing."""
 _NEAR = 3
 """Words within which two stand near each other."""
 
@@ -89,6 +95,11 @@ def terms(text: str) -> tuple[str, ...]:
         elif word not in _STOP and word not in _NEGATIONS and (len(word) > 1 or word.isdigit()):
             found.append(_stem(word.split("'")[0].split("’")[0]))
     return tuple(found)
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a text is in a script that has no spaces between words, wholly or in part."""
+    return _UNSPACED.search(text) is not None
 
 
 def negations(text: str) -> int:
@@ -186,3 +197,17 @@ class Weights:
         if len(there) == 1 < len(wanted):
             share /= 3
         return round(share, 6)
+
+    def fit(self, question: Sequence[str], text: str, *, under: str = "") -> float:
+        """How well a sentence stands as the answer's first: its share, that with its heading, and how dense it is.
+
+        For putting sentences in order; whether one may be quoted is `share`'s to say. Measured with
+        evals/datasets/guide_quotes.jsonl.
+        """
+        own = self.share(question, text)
+        if not own:
+            return 0.0
+        found = terms(text)
+        dense = len(set(question) & set(found)) / (len(found) + _SHORT)
+        whole = self.share(question, f"{under} {text}")
+        return round((1 - _HEADING) * own + _HEADING * whole + _DENSE * dense, 6)

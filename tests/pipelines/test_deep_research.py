@@ -155,7 +155,8 @@ async def test_a_question_the_sources_cannot_answer_is_told_and_not_guessed(
 async def test_an_empty_corpus_gives_an_honest_report(tmp_path: Path) -> None:
     run = await research(tmp_path, model("good"), pages={})
     files = check(tmp_path, run, {})
-    assert "No source could be read" in files["report.md"].decode()
+    assert "No source holds the words of this question" in files["report.md"].decode()
+    assert "that were read" not in files["report.md"].decode()
     assert run.unwrap().facts == ()
 
 

@@ -180,8 +180,8 @@ def test_what_the_words_pick_passes_the_guards(shares: list[float]) -> None:
 # --- facts -------------------------------------------------------------------------------------------------
 
 
-def claim(quote: str, *, source: int = 1, start: int = 0, sub: int = 0, share: float = 0.5) -> Claim:
-    return Claim(sub, source, f"doc{source}", start, start + len(quote), quote, share, "model")
+def claim(quote: str, *, source: int = 1, start: int = 0, sub: int = 0, fit: float = 0.5) -> Claim:
+    return Claim(sub, source, f"doc{source}", start, start + len(quote), quote, fit, "model")
 
 
 def test_the_same_statement_of_two_sources_is_one_fact_with_two() -> None:
@@ -194,7 +194,7 @@ def test_the_same_statement_of_two_sources_is_one_fact_with_two() -> None:
 def test_each_place_stands_in_one_section_where_it_says_most() -> None:
     facts = consolidate(
         [
-            claim("The pool holds 10 connections.", sub=0, share=0.3),
+            claim("The pool holds 10 connections.", sub=0, fit=0.3),
             claim("The pool holds 10 connections.", sub=1),
         ],
         most=5,

@@ -184,7 +184,7 @@ def test_markdown_is_read_as_its_reader_sees_it():
         "- one\n- two\n  - in\n3. three\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\n```py\nx = '<b>'\n```\n> quoted &amp; done\n"
     )
     assert found.text == (
-        "Head one\n\nA bold code link\nnext.\n\n- one\n- two\n  - in\n\n3. three\n\n| a | b |\n| 1 | 2 |\n\nx = '<b>'\n\nquoted & done"
+        "Head one\n\nA bold code link\nnext.\n\n- one\n- two\n  - in\n\n3. three\n\n| a | b |\n| 1 | 2 |\n\n    x = '<b>'\n\nquoted & done"
     )
     assert (found.title, str(found.published), found.flags) == ("My page", "2024-02-03", ())
     assert markdown("Text\n\n## Second").title == "Second"
