@@ -25,7 +25,7 @@ from .options import (
     budget_for,
     settings_for,
 )
-from .output import cell, console, print_json, print_result, say, table_console
+from .output import cell, console, count, print_json, print_result, say, table_console
 from .progress import style_for
 
 app = typer.Typer(
@@ -216,8 +216,19 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where; stdout by default.")
     ] = None,
+    cassette: Annotated[
+        Path | None,
+        typer.Option(
+            "--cassette", metavar="FILE", help="Write its model traffic instead, for tests to play again."
+        ),
+    ] = None,
 ) -> None:
-    """Export a run with its attempts and raw answers, as JSON."""
+    """Export a run with its attempts and raw answers, as JSON. Or its model traffic, as a cassette for tests."""
+    if cassette is not None:
+        if out is not None:
+            raise typer.BadParameter("give --out or --cassette, not both")
+        _record(run, cassette)
+        return
     from guardflow.runtime.inspection import read_run, report_json
 
     document = report_json(anyio.run(lambda: read_run(settings_for(), run)), completions=True)
@@ -231,6 +242,19 @@ def export(
             f"{str(out)!r} cannot be written ({error.strerror})", hint="choose another file"
         ) from None
     say(f"wrote {out}")
+
+
+def _record(run: str, path: Path) -> None:
+    from guardflow.testing.recording import tape_of_run
+    from guardflow.testing.tape_file import write_tape
+
+    tape = anyio.run(lambda: tape_of_run(settings_for(), run))
+    write_tape(path, tape)
+    takes = sum(len(recording.takes) for recording in tape.recordings)
+    say(
+        f"wrote {path}: {count(takes, 'answer')} to {count(len(tape.recordings), 'request')}, no prompts. Answers "
+        "may be private: read it before you share it"
+    )
 
 
 @app.command()

@@ -53,15 +53,15 @@ def refuse_network(
     connect, connect_ex, sendto, lookup = real.connect, real.connect_ex, real.sendto, socket.getaddrinfo
 
     def guarded_connect(self: socket.socket, address: Any, /) -> None:
-        _check(self.family, address, loopback)
+        _check(self, address, loopback)
         connect(self, address)
 
     def guarded_connect_ex(self: socket.socket, address: Any, /) -> int:
-        _check(self.family, address, loopback)
+        _check(self, address, loopback)
         return connect_ex(self, address)
 
     def guarded_sendto(self: socket.socket, *args: Any) -> int:
-        _check(self.family, args[-1], loopback)
+        _check(self, args[-1], loopback)
         return sendto(self, *args)
 
     def guarded_lookup(host: Any, *args: Any, **named: Any) -> Any:
@@ -76,8 +76,10 @@ def refuse_network(
     patch(socket, "getaddrinfo", guarded_lookup)
 
 
-def _check(family: int, address: Any, loopback: Loopback) -> None:
-    if family in (socket.AF_INET, socket.AF_INET6) and (loopback == "refused" or not _local(address[0])):
+def _check(used: socket.socket, address: Any, loopback: Loopback) -> None:
+    internet = used.family in (socket.AF_INET, socket.AF_INET6)
+    if internet and (loopback == "refused" or not _local(address[0])):
+        used.close()  # whoever made it cleans up after an OSError only
         raise NetworkRefused(f"this test may not use the network, but it connected to {address!r}: {_HINT}")
 
 

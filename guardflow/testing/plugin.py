@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from guardflow.testing import network
 from guardflow.testing.cassette import Cassette, replaying
 from guardflow.testing.crash import ForkServer
-from guardflow.testing.network import NetworkRefused, refuse_network
+from guardflow.testing.network import NetworkRefused
 from guardflow.testing.server import FaultServer
 
 __all__ = ["NetworkRefused", "cassette", "fault_server", "fork_server", "no_network"]
@@ -36,7 +37,12 @@ def fork_server() -> Iterator[ForkServer]:
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within the test, only loopback addresses and unix sockets can be connected to; names are not looked up."""
-    refuse_network(monkeypatch.setattr)
+    refuse_network(monkeypatch)
+
+
+def refuse_network(patch: pytest.MonkeyPatch) -> None:
+    """Guard what connects and what resolves names in `socket`; ``patch.undo()`` takes it back."""
+    network.refuse_network(patch.setattr)
 
 
 def pytest_configure(config: pytest.Config) -> None:
