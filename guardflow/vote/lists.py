@@ -20,6 +20,8 @@ from .normal import likeness, number, token
 
 _MOST_ITEMS = 60
 """Longer lists are paired greedily, best pair first: the exact pairing costs the third power of the length."""
+_MOST_PAIRS = 20_000
+"""Of more pairs than this only equal items are matched, so that a hostile answer costs no more than a long one."""
 _LIKE = 0.5
 """Items that are less alike than this stand for different things."""
 
@@ -120,26 +122,47 @@ def _paired(node: Items, lists: Sequence[Sequence[_Item]]) -> list[list[_Item]]:
     """Things, list by list: each list's items join what they are most like, one each, or are things of their own."""
     things: list[list[_Item]] = []
     for items in lists:
-        free = list(items)
-        if things and free:
-            for item, thing in _matches(node, free, things):
-                thing.append(item)
-                free.remove(item)
-        things += [[item] for item in free]
+        joined = _equal(items, things)
+        free = [row for row in range(len(items)) if row not in joined]
+        taken = set(joined.values())
+        open_ = [column for column in range(len(things)) if column not in taken]
+        if free and open_ and len(free) * len(open_) <= _MOST_PAIRS:
+            pairs = _matches(node, [items[row] for row in free], [things[column] for column in open_])
+            joined |= {free[row]: open_[column] for row, column in pairs}
+        for row, item in enumerate(items):
+            if row in joined:
+                things[joined[row]].append(item)
+            else:
+                things.append([item])
     return things
 
 
-def _matches(
-    node: Items, items: Sequence[_Item], things: Sequence[list[_Item]]
-) -> list[tuple[_Item, list[_Item]]]:
+def _equal(items: Sequence[_Item], things: Sequence[Sequence[_Item]]) -> dict[int, int]:
+    """The thing of each item that is there already, word for word."""
+    known: dict[bytes, list[int]] = {}
+    for column, thing in reversed([*enumerate(things)]):
+        for said in {token(other.voter.value) for other in thing}:
+            known.setdefault(said, []).append(column)
+    joined: dict[int, int] = {}
+    taken: set[int] = set()
+    for row, item in enumerate(items):
+        free = known.get(token(item.voter.value), [])
+        while free and free[-1] in taken:
+            free.pop()
+        if free:
+            joined[row] = free.pop()
+            taken.add(joined[row])
+    return joined
+
+
+def _matches(node: Items, items: Sequence[_Item], things: Sequence[Sequence[_Item]]) -> list[tuple[int, int]]:
     like = [[_like(node, item, thing) for thing in things] for item in items]
     if len(items) > _MOST_ITEMS or len(things) > _MOST_ITEMS:
-        pairs = _greedy(like)
-    else:
-        # As many columns that stand for "a thing of its own" as there are items, at the cost of the worst match.
-        costs = [[1 - share if share else 2.0 for share in row] + [1.0] * len(items) for row in like]
-        pairs = [(row, column) for row, column in enumerate(assign(costs)) if column < len(things)]
-    return [(items[row], things[column]) for row, column in pairs if like[row][column]]
+        return _greedy(like)
+    # As many columns that stand for "a thing of its own" as there are items, at the cost of the worst match.
+    costs = [[1 - share if share else 2.0 for share in row] + [1.0] * len(items) for row in like]
+    pairs = enumerate(assign(costs))
+    return [(row, column) for row, column in pairs if column < len(things) and like[row][column]]
 
 
 def _greedy(like: Sequence[Sequence[float]]) -> list[tuple[int, int]]:

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from guardflow.errors import LadderError
 from guardflow.values import Model
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Exact:
+class Matcher(ABC):
+    """What all matchers are, so that a mapping of several kinds has a type."""
+
+    @abstractmethod
+    def spec(self) -> dict[str, JSON]:
+        """What it is, for the version of a vote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact(Matcher):
     """The same value. Text is compared after Unicode NFC, with runs of white space as one space."""
 
     def spec(self) -> dict[str, JSON]:
@@ -28,7 +38,7 @@ class Exact:
 
 
 @dataclass(frozen=True, slots=True)
-class Follow:
+class Follow(Matcher):
     """No vote: the field is taken from the ballot that is nearest to what won in the others."""
 
     def spec(self) -> dict[str, JSON]:
@@ -36,7 +46,7 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class Within(Matcher):
     """Numbers that are close to each other."""
 
     rel: float
@@ -67,7 +77,7 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Matcher):
     """Texts that a model says mean the same."""
 
     model: Model
@@ -83,7 +93,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Align:
+class Align(Matcher):
     """Items of lists, or entries of dicts, that stand for the same thing."""
 
     key: tuple[str, ...]
@@ -100,8 +110,6 @@ class Align:
     def spec(self) -> dict[str, JSON]:
         return {"match": "align", "key": list(self.key), "floor": float(self.floor)}
 
-
-Matcher: TypeAlias = Exact | Follow | Within | Meaning | Align
 
 exact = Exact()
 """The same value: the default for everything but aligned lists. Text is compared after Unicode NFC, with runs of

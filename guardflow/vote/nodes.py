@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .matchers import Align, Exact, Follow, Meaning, Within
+from .matchers import Align, Follow, Matcher, Meaning
 
 Sort: TypeAlias = Literal["number", "text", "other"]
 
@@ -17,7 +17,7 @@ Sort: TypeAlias = Literal["number", "text", "other"]
 class Leaf:
     """A value that is compared as one."""
 
-    matcher: Exact | Follow | Within | Meaning
+    matcher: Matcher
     sort: Sort = "other"
 
 

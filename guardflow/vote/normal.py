@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -79,10 +80,6 @@ def letters(a: str, b: str) -> float:
 
 def _shared(a: Sequence[bytes], b: Sequence[bytes]) -> float:
     """What two bags have in common, of what they have together."""
-    left = list(b)
-    both = 0
-    for item in a:
-        if item in left:
-            left.remove(item)
-            both += 1
-    return both / (len(a) + len(left)) if a or left else 1.0
+    left, right = Counter(a), Counter(b)
+    together = (left | right).total()
+    return (left & right).total() / together if together else 1.0

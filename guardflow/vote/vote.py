@@ -17,7 +17,7 @@ from guardflow.hashing import value_hash
 from guardflow.values import Model
 
 from .family import family
-from .matchers import Align, Exact, Follow, Matcher, Meaning, Within, model_spec, resolved
+from .matchers import Matcher, Meaning, model_spec, resolved
 from .rules import Group, Rule, ahead_by
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Vote:
             ``"address.city"``, one of the items of a list ``"claims[*].text"``.
         whole: fields that vote together: ``("amount", "currency")``, or several such groups.
         split: the model that decides between the answers where the ballots do not; without one the vote abstains.
-        temperature: what all ballots of a model but its first are drawn with, so that they differ.
+        temperature: what the ballots of a model after its first are drawn with, so that they differ: 0.7 by
+            default. The first is drawn as the stage says.
         family_discount: what several models of one provider share, from 1 (each its own weight) to 0 (all together
             as much as one of them): models of a family err alike. It counts where the panel has several families.
 
@@ -190,12 +191,16 @@ def _changed(vote: Vote, **changes: object) -> Vote:
 def _weights(panel: Sequence[tuple[Model, float]], discount: float) -> tuple[float, ...]:
     """The weights of the seats, after the family discount."""
     families = [family(model) for model, _ in panel]
-    weights: list[float] = []
-    for mine, (_, weight) in zip(families, panel, strict=True):
-        members = {_asked(model) for model, _ in panel if mine is not None and family(model) == mine}
-        sharing = len(members) if len(set(families)) > 1 and members else 1
-        weights.append(weight * (1 + (sharing - 1) * discount) / sharing)
-    return tuple(weights)
+    if None in families or len(set(families)) == 1:
+        return tuple(weight for _, weight in panel)
+    members: dict[str | None, set[tuple[str, str | None]]] = {}
+    for mine, (model, _) in zip(families, panel, strict=True):
+        members.setdefault(mine, set()).add(_asked(model))
+    shared = [1 + (len(members[mine]) - 1) * discount for mine in families]
+    return tuple(
+        weight * share / len(members[mine])
+        for mine, share, (_, weight) in zip(families, shared, panel, strict=True)
+    )
 
 
 def _asked(model: Model) -> tuple[str, str | None]:
@@ -225,7 +230,7 @@ def _panel(panel: Panel) -> tuple[tuple[Model, float], ...]:
 
 def _fields(fields: Mapping[str, Matcher]) -> tuple[tuple[str, Matcher], ...]:
     for name, matcher in fields.items():
-        if not isinstance(matcher, Exact | Follow | Within | Meaning | Align):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        if not isinstance(matcher, Matcher):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
             raise LadderError(
                 f"a vote compares field {name!r} by {matcher!r}",
                 hint="use exact, within(), meaning(), align() or follow",
