@@ -3,6 +3,7 @@
 Where a guard looks is a path pattern (``"claims[*].quote"``), of the answer or of the stage's input.
 """
 
+from guardflow.guards.kit.dates import dates_sane, find_dates
 from guardflow.guards.kit.grounded import grounded
 from guardflow.guards.kit.injections import Injection, find_injections, injection_flags, no_injection
 from guardflow.guards.kit.json_rules import Rule, json_rules
@@ -14,6 +15,7 @@ from guardflow.guards.kit.pii import PII, Personal, PiiKind, find_pii, mask_pii,
 from guardflow.guards.kit.regex import must_match, must_not_match
 from guardflow.guards.kit.repetition import find_repetition, no_repetition
 from guardflow.guards.kit.secrets import find_secrets, no_secrets, redact
+from guardflow.guards.kit.units import find_quantities, units_sane
 from guardflow.guards.kit.urls import find_links, urls_allowed
 from guardflow.guards.kit.verbatim import Match, Miss, Quoted, find_quote, quotes_verbatim, search_quote
 
@@ -28,9 +30,12 @@ __all__ = [
     "PiiKind",
     "Quoted",
     "Rule",
+    "dates_sane",
+    "find_dates",
     "find_injections",
     "find_links",
     "find_pii",
+    "find_quantities",
     "find_quote",
     "find_repetition",
     "find_secrets",
@@ -52,5 +57,6 @@ __all__ = [
     "quotes_verbatim",
     "redact",
     "search_quote",
+    "units_sane",
     "urls_allowed",
 ]
