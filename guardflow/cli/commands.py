@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Look": {
         "prompts": ("prompts", "Look at prompt files, check and render them."),
+        "eval": ("evals", "How good guards are, on labelled cases."),
         "cache": ("caching", "The cache of accepted answers."),
         "models": ("models", "What the model roles stand for, and local weights."),
         "config": ("settings", "The settings that hold here."),

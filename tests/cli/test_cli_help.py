@@ -16,6 +16,7 @@ EVERY = [name for section in COMMANDS.values() for name in section]
 GROUPS = {
     "runs": "list show watch resume answer fork cancel signal export prune",
     "prompts": "list show check render",
+    "eval": "guards",
     "cache": "stats prune",
     "models": "list install",
     "config": "show",

@@ -46,7 +46,7 @@ def forms(text: str) -> list[str]:
     shown = text if text.isascii() else strip_invisible(text)
     found = [_SPACES.sub(" ", shown.lower())]
     if not shown.isascii():
-        folded = _MARKS.sub("", unicodedata.normalize("NFKD", found[0]))
+        folded = _MARKS.sub("", unicodedata.normalize("NFKD", found[0]).lower())  # styled capitals too
         found += [folded, folded.translate(_LOOKALIKES)]
     plain = found[-1]
     joined = _SPELLED.sub(lambda run: run[0].replace(run[1], ""), shown.lower() if shown.isascii() else plain)

@@ -34,7 +34,7 @@ _SMALL_WORDS = {
     "it": "il la lo gli i le di e che è un una in per con non si del della dei delle dal dalla nel nella al alla come più "
     "ma sono anche questo questa ha hanno essere era sul sulla ed o se quando molto suo sua tra fra ci può",
     "nl": "de het een en van is dat in op te niet zijn voor met die aan er maar om ook als bij door naar dan wordt "
-    "worden werd heeft hebben deze dit nog wel uit over zou kan meer geen of hij zij wij ik je tot wat hun moet",
+    "worden werd heeft hebben deze dit nog wel uit over zou kan meer geen of hij zij wij ik je tot wat hun moet moest moesten één twee mensen veel jaar",
     "sv": "och att det som en på är av för med till den har de inte om ett men var jag sig från vi så kan nu när efter "
     "eller hade där vid mot ska också detta denna dessa blir ut in mycket mer sina han hon skulle måste",
     "da": "og at det som en på er af for med til den har de ikke om et men var jeg sig fra vi så kan nu når efter eller "
@@ -64,13 +64,15 @@ _SMALL_WORDS = {
 }
 _LETTERS = {
     "de": "ß", "es": "ñ¿¡", "pt": "ãõ", "pl": "łąężźśćń", "cs": "ěřůťď", "tr": "ğış", "ro": "ățșţ", "hu": "őű",
-    "sv": "å", "da": "øæå", "no": "øæå", "fr": "çœèêëîû", "uk": "іїєґ", "ru": "ыэё", "bg": "ъщ",
+    "sv": "å", "da": "øæå", "no": "øæå", "fr": "çœèêëîû", "uk": "іїєґ", "ru": "ыэё", "bg": "ъ",
 }  # fmt: skip
 _ENDINGS = {
     "fi": "ssa ssä sta stä lla llä lta ltä iin nen een ään aan vat vät ista isiä ksi maan mään den tiin",
     "hu": "nak nek ban ben ból ből hoz hez ság ség okat eket tak tek ott ett val vel ják ása ése ának",
     "tr": "ları leri lar ler mak mek dır dir tır tir ını ini dan den yor acak ecek mış miş sını sini lık",
     "id": "kan nya",
+    "ru": "лось лась ться ого ых ами",
+    "bg": "ите ата ята ът хме",
 }
 
 _NAMES = {
@@ -146,7 +148,7 @@ def guess_language(text: str) -> Guess:
     scores = _scores(words, cyrillic=script == "cyrillic")
     ranked = sorted(((score, code) for code, score in scores.items()), reverse=True)
     (score, best), (second, _) = (*ranked[:2], (0.0, ""), (0.0, ""))[:2]
-    sure = score >= max(1.2, 0.1 * len(words)) and score >= 1.25 * second
+    sure = score >= max(1.2, 0.1 * len(words)) and score >= 1.2 * second
     return Guess(best if sure else None, len(words))
 
 

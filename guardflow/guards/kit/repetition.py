@@ -47,7 +47,7 @@ def find_repetition(
     Args:
         text: where to look.
         loops: how often a stretch of words has to follow itself.
-        sentences: how often a sentence or line of four words or more has to stand there.
+        sentences: how often a sentence or line of four words or more, three of them different, has to stand there.
         share: the share of all runs of four words that must have been there before, in a text of 100 or more.
 
     >>> find_repetition("I am sorry. " * 9)[0]
@@ -94,7 +94,7 @@ def _same_sentence(text: str, sentences: int) -> Repetition | None:
     counts = Counter(
         " ".join(found)
         for sentence in _SENTENCE.findall(text)
-        if len(found := _WORD.findall(sentence)) >= 4 and _LETTER.search(sentence)
+        if len(found := _WORD.findall(sentence)) >= 4 and len(set(found)) > 2 and _LETTER.search(sentence)
     )
     if counts:
         sentence, times = counts.most_common(1)[0]
