@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from guardflow.agreement import Dissent, FieldAgreement
-from guardflow.hashing import JSON, canonical_json
+from guardflow.hashing import JSON
 from guardflow.values import Model
 
 from .matchers import Meaning, Within
 from .nodes import Leaf
-from .normal import letters, normal, number, token
+from .normal import letters, normal, number, token, written
 from .polling import Compare
 
 T = TypeVar("T")
@@ -69,9 +69,7 @@ def weigh(voters: Iterable[Voter]) -> float:
 
 def ordered(clusters: Iterable[Cluster]) -> list[Cluster]:
     """Heaviest first, then most ballots, then by content."""
-    return sorted(
-        clusters, key=lambda c: (-c.weight, -len(c.voters), token(c.value), canonical_json(c.value))
-    )
+    return sorted(clusters, key=lambda c: (-c.weight, -len(c.voters), token(c.value), written(c.value)))
 
 
 def agreement(clusters: Sequence[Cluster]) -> FieldAgreement:
@@ -100,7 +98,7 @@ def grouped(leaf: Leaf, voters: Sequence[Voter], at: str, answers: Answers) -> Q
 
 
 def _equal(voters: Sequence[Voter]) -> list[Cluster]:
-    by_token: dict[bytes, list[Voter]] = {}
+    by_token: dict[str, list[Voter]] = {}
     for voter in voters:
         by_token.setdefault(token(voter.value), []).append(voter)
     return [Cluster(tuple(same), commonest(same), weigh(same)) for same in by_token.values()]
@@ -108,9 +106,9 @@ def _equal(voters: Sequence[Voter]) -> list[Cluster]:
 
 def commonest(voters: Sequence[Voter]) -> JSON:
     """The value as most of the weight has written it; of equals the shortest, then the first by content."""
-    spellings: dict[bytes, list[Voter]] = {}
+    spellings: dict[str, list[Voter]] = {}
     for voter in voters:
-        spellings.setdefault(canonical_json(voter.value), []).append(voter)
+        spellings.setdefault(written(voter.value), []).append(voter)
     best = min(spellings.items(), key=lambda pair: (-weigh(pair[1]), len(pair[0]), pair[0]))
     return best[1][0].value
 

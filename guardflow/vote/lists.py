@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from guardflow.hashing import JSON, canonical_json
+from guardflow.hashing import JSON
 
 from .assignment import assign
 from .groups import Voter, weigh
 from .matchers import Meaning, Within
 from .nodes import Entries, Items, Leaf, Member
-from .normal import likeness, number, token
+from .normal import likeness, number, token, written
 
 _MOST_ITEMS = 60
 """Longer lists are paired greedily, best pair first: the exact pairing costs the third power of the length."""
-_MOST_PAIRS = 20_000
+_MOST_PAIRS = 10_000
 """Of more pairs than this only equal items are matched, so that a hostile answer costs no more than a long one."""
 _LIKE = 0.5
 """Items that are less alike than this stand for different things."""
@@ -52,15 +52,13 @@ def aligned(node: Items | Entries, voters: Sequence[Voter]) -> list[Slot]:
         return _by_key(voters)
     lists = sorted(
         (_items(voter) for voter in voters),
-        key=lambda items: (-len(items), [canonical_json(item.voter.value) for item in items]),
+        key=lambda items: (-len(items), [written(item.voter.value) for item in items]),
     )
     things: list[list[_Item]] = []
     for bucket in _buckets(node, lists):
         things += _paired(node, bucket)
     slots = (Slot(tuple(i.voter for i in thing), tuple(i.place for i in thing)) for thing in things)
-    return sorted(
-        slots, key=lambda slot: (_middle(slot), sorted(canonical_json(v.value) for v in slot.voters))
-    )
+    return sorted(slots, key=lambda slot: (_middle(slot), sorted(written(v.value) for v in slot.voters)))
 
 
 def _by_key(voters: Sequence[Voter]) -> list[Slot]:
@@ -87,7 +85,7 @@ def _buckets(node: Items, lists: Sequence[Sequence[_Item]]) -> Iterator[list[lis
     if not _cuts(node):
         yield [list(items) for items in lists]
         return
-    buckets: dict[bytes, list[list[_Item]]] = {}
+    buckets: dict[str, list[list[_Item]]] = {}
     for index, items in enumerate(lists):
         for item in items:
             bucket = buckets.setdefault(_key(node, item.voter.value), [[] for _ in lists])
@@ -110,7 +108,7 @@ def _tolerant(member: Member) -> bool:
     return isinstance(member.node, Leaf) and isinstance(member.node.matcher, Within)
 
 
-def _key(node: Items, value: JSON) -> bytes:
+def _key(node: Items, value: JSON) -> str:
     return token([_part(value, member) for member in node.keys] if node.keys else value)
 
 
@@ -139,7 +137,7 @@ def _paired(node: Items, lists: Sequence[Sequence[_Item]]) -> list[list[_Item]]:
 
 def _equal(items: Sequence[_Item], things: Sequence[Sequence[_Item]]) -> dict[int, int]:
     """The thing of each item that is there already, word for word."""
-    known: dict[bytes, list[int]] = {}
+    known: dict[str, list[int]] = {}
     for column, thing in reversed([*enumerate(things)]):
         for said in {token(other.voter.value) for other in thing}:
             known.setdefault(said, []).append(column)
@@ -182,7 +180,7 @@ def _greedy(like: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
 
 def _like(node: Items, item: _Item, thing: Sequence[_Item]) -> float:
     """How alike an item and a thing are, above 0 only where they may be the same."""
-    others = {canonical_json(other.voter.value): other.voter.value for other in thing}
+    others = {written(other.voter.value): other.voter.value for other in thing}
     if node.keys and not all(_same_key(node, item.voter.value, other) for other in others.values()):
         return 0.0
     shares = [likeness(node.item, item.voter.value, other) for other in others.values()]

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from guardflow.agreement import Dissent, FieldAgreement
-from guardflow.hashing import JSON, canonical_json
+from guardflow.hashing import JSON
 from guardflow.values import Finding, Path
 
 from .groups import Answers, Cluster, Questions, Voter, agreement, commonest, grouped, ordered, weigh
 from .lists import Slot, aligned
 from .matchers import exact
 from .nodes import Entries, Items, Leaf, Node, Record, follows
-from .normal import token
+from .normal import token, written
 
 _BEHIND = 0.5 - 1e-9
 """A ballot stands behind a merged list if this much of what the two name together is the same in both."""
@@ -85,7 +85,7 @@ def _record(node: Record, voters: Sequence[Voter], at: Path, answers: Answers) -
         voter.ballot: math.fsum(part.behind[voter.ballot] for part in parts.values()) / len(parts)
         for voter in voters
     }
-    near = min(voters, key=lambda v: (-behind[v.ballot], -v.weight, canonical_json(v.value)))
+    near = min(voters, key=lambda v: (-behind[v.ballot], -v.weight, written(v.value)))
     value = filled(node, {(key,): part.value for key, part in parts.items()}, near.value)
     same = Cluster(tuple(voters), value, weigh(voters))
     return Merged(value, [same], behind, fields)
@@ -171,7 +171,7 @@ def _of_all(
 def _sides(value: JSON, voters: Sequence[Voter], behind: set[int]) -> list[Cluster]:
     """The ballots that stand behind a merged list, and the others by what they say."""
     mine = tuple(voter for voter in voters if voter.ballot in behind)
-    others: dict[bytes, list[Voter]] = {}
+    others: dict[str, list[Voter]] = {}
     for voter in voters:
         if voter.ballot not in behind:
             others.setdefault(token(voter.value), []).append(voter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
 from collections import Counter
@@ -10,10 +11,13 @@ from typing import cast
 
 from rapidfuzz.distance import Indel
 
-from guardflow.hashing import JSON, canonical_json
+from guardflow.hashing import JSON
 
 from .matchers import Within
 from .nodes import Items, Leaf, Node, Record, follows
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+"""Made once: a poll writes every value of every ballot."""
 
 
 def normal(value: JSON) -> JSON:
@@ -29,9 +33,14 @@ def normal(value: JSON) -> JSON:
     return value
 
 
-def token(value: JSON) -> bytes:
-    """Equal for values that are the same; its order is the order that breaks ties."""
-    return canonical_json(normal(value))
+def written(value: JSON) -> str:
+    """The value as canonical JSON: equal for equal values. Its order is what breaks ties between others."""
+    return _ENCODER.encode(value)
+
+
+def token(value: JSON) -> str:
+    """Equal for values that are the same."""
+    return _ENCODER.encode(normal(value))
 
 
 def number(value: JSON) -> float | None:
@@ -49,28 +58,30 @@ def number(value: JSON) -> float | None:
 
 def likeness(node: Node, a: JSON, b: JSON) -> float:
     """How alike two values are, from 0 to 1: the share of their fields that agree; texts by their letters."""
-    if token(a) == token(b):
-        return 1.0
     if isinstance(node, Leaf):
         return _leaf_likeness(node, a, b)
     if isinstance(node, Record) and isinstance(a, Mapping) and isinstance(b, Mapping):
-        voting = [member for member in node.members if not follows(member.node)]
-        parts = [likeness(member.node, a.get(member.key), b.get(member.key)) for member in voting]
-        return math.fsum(parts) / len(parts) if parts else 0.0
+        parts = [
+            likeness(member.node, a.get(member.key), b.get(member.key))
+            for member in node.members
+            if not follows(member.node)
+        ]
+        return math.fsum(parts) / len(parts)
     if isinstance(node, Items) and isinstance(a, list) and isinstance(b, list):
         return _shared([token(item) for item in a], [token(item) for item in b])
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return _shared([token([*pair]) for pair in a.items()], [token([*pair]) for pair in b.items()])
-    return 0.0
+    return float(token(a) == token(b))
 
 
 def _leaf_likeness(node: Leaf, a: JSON, b: JSON) -> float:
-    if isinstance(node.matcher, Within):
-        x, y = number(a), number(b)
-        return 1.0 if x is not None and y is not None and node.matcher.close(x, y) else 0.0
     if node.sort == "text" and isinstance(a, str) and isinstance(b, str):
         return letters(a, b)
-    return 0.0
+    if isinstance(node.matcher, Within):
+        x, y = number(a), number(b)
+        if x is not None and y is not None:
+            return float(node.matcher.close(x, y))
+    return float(token(a) == token(b))
 
 
 def letters(a: str, b: str) -> float:
@@ -78,7 +89,7 @@ def letters(a: str, b: str) -> float:
     return Indel.normalized_similarity(a[:2_000], b[:2_000])
 
 
-def _shared(a: Sequence[bytes], b: Sequence[bytes]) -> float:
+def _shared(a: Sequence[str], b: Sequence[str]) -> float:
     """What two bags have in common, of what they have together."""
     left, right = Counter(a), Counter(b)
     together = (left | right).total()

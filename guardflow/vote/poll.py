@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, cast
 
 from guardflow.agreement import Agreement, FieldAgreement
 from guardflow.errors import LadderError
-from guardflow.hashing import JSON, canonical_json
+from guardflow.hashing import JSON
 from guardflow.kinds import Kind
 
 from .groups import Answers, Cluster, Questions, Voter, commonest, together, weigh
 from .merge import Merged, filled, merge
 from .nodes import Leaf, Node, asks
+from .normal import written
 from .polling import AllSpoiled, Ballot, Cast, Compare, Decided, Split, Spoiled, Standing, Undecided
 from .rules import Group, fewest
 
@@ -167,7 +168,7 @@ class _Count:
             return None
         guessing = replace(self.answers, asking=False)
         voters = _inside(self.voters, path)
-        said = {canonical_json(voter.value): voter.value for voter in voters}
+        said = {written(voter.value): voter.value for voter in voters}
         for value in (now.value, *said.values()):
             extra = [Voter(self.vote.max + n, weight, value) for n, weight in enumerate(left)]
             then = yield from merge(node, [*voters, *extra], path, guessing)
@@ -185,9 +186,9 @@ class _Count:
         }
         weights = {voter.ballot: voter.weight for voter in self.voters}
 
-        def near(ballot: Cast) -> tuple[float, int, float, bytes, int]:
+        def near(ballot: Cast) -> tuple[float, int, float, str, int]:
             letter = sum(_at(ballot.value, path) == value for path, value in won.items())
-            content = canonical_json(ballot.value)
+            content = written(ballot.value)
             return (-scores[ballot.ballot], -letter, -weights[ballot.ballot], content, ballot.ballot)
 
         nearest = tuple(sorted(self.cast, key=near))
@@ -203,7 +204,7 @@ class _Count:
             )
             sides.setdefault(side, []).append(voter)
         distinct = [Cluster(tuple(same), commonest(same), weigh(same)) for same in sides.values()]
-        return tuple(c.value for c in sorted(distinct, key=lambda c: (-c.weight, canonical_json(c.value))))
+        return tuple(c.value for c in sorted(distinct, key=lambda c: (-c.weight, written(c.value))))
 
     def _agreement(self, tallies: Sequence[Tally]) -> Agreement:
         fields = {at: field for tally in tallies for at, field in tally.fields.items()}

@@ -106,3 +106,14 @@ def test_ratios_pair_what_ran_together(harness: ModuleType) -> None:
 def test_a_row_of_zero_can_be_a_target(harness: ModuleType) -> None:
     assert harness.Row("model calls", [0.0], most=0).met is True
     assert "<= 0" in harness.table([harness.Row("model calls", [1.0], most=0)])
+
+
+def test_votes_are_compared_with_fixed_panels_on_the_same_ballots(harness: ModuleType) -> None:
+    votes = import_module("votes")
+    rows = votes.measure(200)
+    assert len(rows) == 2 * len(votes.COMPARISONS) * len(votes.WORLDS)
+    assert all(low <= row.value <= high for row in rows for _, low, high in [row.values])
+    again = votes.measure(200)
+    assert [row.values for row in again] == [row.values for row in rows], "seeded"
+    low, high = votes.wilson(50, 100)
+    assert (round(low, 4), round(high, 4)) == (0.4038, 0.5962)

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Annotated, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from voting import FAST, OTHER, STRONG
@@ -71,6 +71,7 @@ def test_seats_go_round_the_panel_and_samples_count_up() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([FAST, STRONG, OTHER]), min_size=1, max_size=5))
 def test_no_two_ballots_are_the_same_sample_of_a_model(panel: list[Model]) -> None:
     vote = Vote(panel)

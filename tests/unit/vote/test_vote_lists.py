@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from voting import FAST, STRONG, cast, take
@@ -53,6 +53,7 @@ costs = st.integers(1, 6).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(costs)
 def test_the_assignment_is_the_cheapest_of_all(matrix: list[list[float]]) -> None:
     columns = assign(matrix)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel
 from voting import FAST, STRONG, cast, spoilt, take
@@ -100,6 +100,7 @@ def test_a_chain_of_close_numbers_is_not_one_answer() -> None:
     assert standing == Undecided(3), "three around 2, and 4 with 5: one ahead"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=9))
 def test_ints_stay_ints_and_the_winner_is_a_number_that_was_given(numbers: list[int]) -> None:
     vote = Vote(FAST, rule=quorum(1, 9), max=9, fields={"$": within(abs=3)})
@@ -162,6 +163,7 @@ def test_nobody_is_asked_while_the_answer_could_not_decide() -> None:
     assert [(question.at, question.a, question.b) for question in asked] == [("$.reason", "a", "c")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a one", "a two", "b one", "b two", "c"]), min_size=1, max_size=7))
 def test_no_pair_of_texts_is_asked_about_twice(texts: list[str]) -> None:
     vote = Vote(FAST, rule=quorum(1, 7), max=7, fields={"reason": meaning(STRONG), "more": meaning(STRONG)})

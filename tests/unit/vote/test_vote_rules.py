@@ -6,7 +6,7 @@ import math
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardflow import LadderError, ahead_by, confident, k_for, majority, quorum, unanimous
@@ -84,6 +84,7 @@ def test_sums_of_weights_forgive_what_floats_lose() -> None:
     assert ahead_by(1).wins([Group(0.1 + 0.2 + 0.7, 3), Group(1e-17, 1)], ())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(RULES), some_groups, st.lists(st.floats(0.25, 2.0), max_size=6))
 def test_the_fewest_further_ballots_are_enough_and_one_less_is_not(
     rule: Rule, groups: list[Group], left: list[float]
@@ -104,6 +105,7 @@ def test_the_fewest_further_ballots_are_enough_and_one_less_is_not(
     assert need == (min(enough) if enough else None)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(RULES), some_groups)
 def test_no_rule_is_met_by_fewer_ballots_than_it_asks_for(rule: Rule, groups: list[Group]) -> None:
     ranked = sorted(groups, reverse=True)
