@@ -135,6 +135,7 @@ class ModelCallError(RunError):
         status: the HTTP status, if there was one.
         retry_after: seconds the provider asked us to wait, if it did.
         recorded: whether it is played back from a recording, so that nobody need wait before the next try.
+        unsent: whether no request was made, because storm control held it back when it was recorded.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class ModelCallError(RunError):
         retry_after: float | None = None,
         dropped: tuple[str, ...] = (),
         recorded: bool = False,
+        unsent: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
@@ -154,6 +156,7 @@ class ModelCallError(RunError):
         self.retry_after = retry_after
         self.dropped = dropped
         self.recorded = recorded
+        self.unsent = unsent
 
 
 class ReplayMismatch(RunError):

@@ -271,5 +271,6 @@ def _failed(error: ModelCallError, now: float) -> AttemptEnd:
         retry_after=error.retry_after,
         nano_usd=0,
         abandoned=kind is Kind.TIMEOUT,
+        unsent=error.unsent,
         dropped=error.dropped,
     )

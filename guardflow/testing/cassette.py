@@ -119,7 +119,12 @@ class Cassette:
             return take.completion
         if take.kind is not None:
             raise ModelCallError(
-                take.error, kind=take.kind, retry_after=take.retry_after, dropped=take.dropped, recorded=True
+                take.error,
+                kind=take.kind,
+                retry_after=take.retry_after,
+                dropped=take.dropped,
+                recorded=True,
+                unsent=take.unsent,
             )
         await anyio.sleep(PATIENCE)  # it was cancelled when it was recorded, so it is cancelled now
         with self._lock:

@@ -28,6 +28,8 @@ class Take:
     error: str = ""
     retry_after: float | None = None
     dropped: tuple[str, ...] = ()
+    unsent: bool = False
+    """Storm control held the request back, so that waiting was of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,17 @@ def tape_of(runs: Sequence[Sequence[Attempt]], *, pipeline: str = "") -> Tape:
 
 def _followed(rows: Sequence[Attempt]) -> Sequence[Attempt]:
     """The finished rows that the run's result rests on."""
-    usable = [a for a in rows if a.end is not None and not a.superseded]
+    usable = [a for a in rows if a.end is not None and not a.superseded and not _never_was(a.end)]
     last: dict[object, int] = {}
     for attempt in usable:
         key = attempt.start.key
         last[key] = max(last.get(key, 0), attempt.start.round)
     return [a for a in usable if a.start.round == last[a.start.key]]
+
+
+def _never_was(end: AttemptEnd) -> bool:
+    """A hedge that was overtaken before it was sent."""
+    return end.unsent and end.kind is None
 
 
 def _place(run: int, attempt: Attempt) -> tuple[object, ...]:
@@ -135,7 +142,7 @@ def take_of(end: AttemptEnd) -> Take:
     completion = end.completion
     if completion is not None:
         return Take(replace(completion, request_id=None))
-    return Take(None, end.kind, end.error or "", end.retry_after, end.dropped)
+    return Take(None, end.kind, end.error or "", end.retry_after, end.dropped, end.unsent)
 
 
 def _redacted(recording: Recording, redact: Callable[[str], str]) -> Recording:

@@ -180,6 +180,8 @@ def _take_json(take: Take) -> JSON:
         stored["retry_after"] = take.retry_after
     if take.dropped:
         stored["dropped"] = list(take.dropped)
+    if take.unsent:
+        stored["unsent"] = True
     return stored
 
 
@@ -364,6 +366,7 @@ def _take(stored: _Fields) -> Take:
             stored.text("error", ""),
             stored.number_or_none("retry_after"),
             stored.texts("dropped"),
+            stored.flag("unsent"),
         )
     else:
         take = Take(_completion(stored))

@@ -187,6 +187,7 @@ async def test_a_call_that_a_time_limit_ended_is_ended_by_it_again(tmp_path: Pat
 
 
 OWN_TEST = """
+import socket
 
 import pytest
 

@@ -254,6 +254,14 @@ def test_a_hedge_that_lost_and_a_killed_request_are_left_out_where_the_answer_is
     ]
 
 
+async def test_what_storm_control_held_back_is_held_back_again() -> None:
+    assert texts(attempt(1, ended(unsent=True)), attempt(2, ended("won"), n=1)) == ["won"]
+    held = tape_of([[attempt(1, ended(kind=Kind.OVERLOADED, unsent=True))]])
+    with pytest.raises(ModelCallError) as caught:
+        await Cassette(held).send(request())
+    assert caught.value.unsent
+
+
 def test_answers_from_the_cache_count_where_nothing_was_sent_for_them() -> None:
     assert texts(attempt(1, ended("c", cached=True))) == ["c"]
     assert texts(attempt(1, ended("a")), attempt(2, ended("a", cached=True), item=2)) == ["a"]

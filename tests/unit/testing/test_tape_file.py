@@ -57,6 +57,7 @@ failures = st.builds(
     error=texts,
     retry_after=maybe() | numbers,
     dropped=st.lists(texts, max_size=2).map(tuple),
+    unsent=st.booleans(),
 )
 takes = st.builds(Take, completion=completions) | failures | st.just(Take())
 recordings = st.builds(
