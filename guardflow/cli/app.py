@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -50,6 +51,16 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        # Where a run executes, `interrupting` comes first and prints how to go on.
+        with suppress(OSError):
+            os.write(2, b"interrupted\n")
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
     if not sys.warnoptions:
         # Warnings are for developers; `python -W` and PYTHONWARNINGS bring them back.
         warnings.simplefilter("ignore")
@@ -59,6 +70,9 @@ def main() -> None:
         completion_init()
     from guardflow.errors import GuardflowError
 
+    from .output import forget_stdout, open_closed_streams
+
+    open_closed_streams()
     try:
         app(prog_name="guardflow")
     except GuardflowError as error:
@@ -66,9 +80,7 @@ def main() -> None:
 
         fail(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): there is nobody to tell.
-        sys.stderr.close()
+        forget_stdout()
         sys.exit(FAILED)

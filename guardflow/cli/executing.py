@@ -15,6 +15,7 @@ from guardflow.hashing import JSON
 from guardflow.values import CacheMode
 
 from .interrupting import INTERRUPTED, interruptible
+from .keeping import REPORT, Kept
 from .output import cost, count, line, print_json, print_result, say
 from .progress import Style, print_event, show, style_for
 
@@ -40,14 +41,12 @@ class Wanted:
     run_id: str | None
     budget: Budget | None
     cache: CacheMode
+    keep: Kept | None = None
+    go_on: str = ""
+    """Options that `runs resume` needs to put the report where this command would."""
 
 
-Present = Callable[["RunResult[object]"], str]
-
-
-def execute(
-    wanted: Wanted, *, json_output: bool, events: bool, present: Present | None = None
-) -> RunResult[object]:
+def execute(wanted: Wanted, *, json_output: bool, events: bool) -> None:
     """Run, print, and exit with the run's status; returns for exit code 0."""
     run_id = wanted.run_id or f"{wanted.pipeline.name}-{uuid.uuid4().hex[:12]}"
 
@@ -63,9 +62,9 @@ def execute(
         resources=wanted.resources,
         style=style_for(json_output=json_output, events=events),
         pipelines=[wanted.pipeline],
+        go_on=wanted.go_on,
     )
-    finish(result, wanted.pipeline, json_output=json_output, events=events, present=present)
-    return result
+    finish(result, wanted.pipeline, json_output=json_output, events=events, keep=wanted.keep)
 
 
 def drive(
@@ -76,6 +75,7 @@ def drive(
     resources: Sequence[object],
     style: Style,
     pipelines: Sequence[Pipeline[object, object]],
+    go_on: str = "",
 ) -> RunResult[object]:
     """Execute ``verb`` in a runtime of its own, with progress. Ctrl-C leaves a run that can be resumed."""
     import anyio
@@ -94,7 +94,7 @@ def drive(
 
     result = anyio.run(main)
     if result is None:
-        say(f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {run_id}")
+        say(f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {run_id}{go_on}")
         raise typer.Exit(INTERRUPTED)
     return result
 
@@ -132,20 +132,42 @@ def finish(
     *,
     json_output: bool,
     events: bool = False,
-    present: Present | None = None,
+    keep: Kept | None = None,
 ) -> None:
-    """Print a result and exit with its status."""
+    """Keep a result's files, print it, and exit with its status.
+
+    The files go first, and a folder that fails does not keep the report from being printed.
+    """
+    made: Mapping[str, bytes] = keep.files(result) if keep is not None and result.ok else {}
+    told = ""
+    try:
+        if keep is not None and made:
+            told = keep.write(result.run_id, made)
+    finally:
+        _print(result, pipeline, json_output=json_output, events=events, report=made.get(REPORT))
+        say(_summary(result))
+    if told:
+        say(told)
+    code = EXIT[result.status]
+    if code:
+        raise typer.Exit(code)
+
+
+def _print(
+    result: RunResult[object],
+    pipeline: Pipeline[object, object],
+    *,
+    json_output: bool,
+    events: bool,
+    report: bytes | None,
+) -> None:
     output = pipeline.output.dump(result.output) if result.ok else None
     if events:
         print_event("Result", _document(result, output))
     elif json_output:
         print_json(_document(result, output))
     elif result.ok:
-        print_result(present(result) if present is not None else _shown(output))
-    say(_summary(result))
-    code = EXIT[result.status]
-    if code:
-        raise typer.Exit(code)
+        print_result(report.decode() if report is not None else _shown(output))
 
 
 def _shown(output: JSON) -> str:

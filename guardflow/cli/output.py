@@ -6,11 +6,13 @@ Text from models, pages and databases passes `clean` before it is printed.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from guardflow.errors import GuardflowError
+from guardflow.errors import GuardflowError, SinkError
 from guardflow.hashing import JSON
 
 if TYPE_CHECKING:
@@ -46,12 +48,40 @@ def cell(text: object, *, style: str = "") -> Text:
 
 def print_result(text: str) -> None:
     """Print a result to stdout."""
-    sys.stdout.write(clean(text).rstrip("\n") + "\n")
+    _emit(clean(text).rstrip("\n"))
 
 
 def print_json(document: dict[str, JSON]) -> None:
     """Print one JSON document to stdout. Escapes stay escaped, so nothing in it can act on a terminal."""
-    print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, ensure_ascii=True, indent=2))  # noqa: T201
+    _emit(json.dumps({"schema_version": SCHEMA_VERSION, **document}, ensure_ascii=True, indent=2))
+
+
+def _emit(text: str) -> None:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # nobody reads on: `main` ends quietly
+    except OSError as error:
+        forget_stdout()
+        raise SinkError(
+            f"stdout cannot be written: {error.strerror}",
+            hint="the run is kept: see `guardflow runs list`, and resume it to have its result again",
+        ) from error
+
+
+def forget_stdout() -> None:
+    """Let what is left in the buffer go nowhere: else the interpreter fails once more when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_closed_streams() -> None:
+    """Lead standard streams that were closed (``>&-``) nowhere, so that no database takes their number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
 def console() -> Console:

@@ -10,14 +10,17 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from guardflow.errors import UsageError
 from guardflow.flow.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from guardflow.runtime import RunResult
 
 AnyPipeline = Pipeline[object, object]
 _CHECKOUT = "_guardflow_checkout_pipelines"
@@ -34,6 +37,11 @@ class Found:
         """The resources for an input, made by the function of that name in the module; nothing without one."""
         make = getattr(self.module, "resources", None)
         return cast("Sequence[object]", make(value)) if callable(make) else ()
+
+    def files(self, run: RunResult[object]) -> Mapping[str, bytes]:
+        """What a finished run leaves in a folder, by the module's ``run_files``; nothing without one."""
+        make = getattr(self.module, "run_files", None)
+        return cast("Mapping[str, bytes]", make(run)) if callable(make) else {}
 
 
 def find_pipeline(name: str, *, root: Path) -> Found:

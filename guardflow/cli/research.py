@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from guardflow.hashing import JSON
 
 from .executing import Wanted, execute
+from .keeping import check_folder, kept
 from .options import (
     AsEvents,
     AsJson,
@@ -25,11 +27,9 @@ from .options import (
     existing,
     settings_for,
 )
-from .output import say
 
 if TYPE_CHECKING:
     from guardflow.budget import Budget
-    from guardflow.runtime import RunResult
     from guardflow.settings import Settings
 
 Profile = Literal["quick", "standard", "deep"]
@@ -37,12 +37,6 @@ Profile = Literal["quick", "standard", "deep"]
 GUIDE_NOTICE = "No corpus was given, so this report rests on guardflow's own guide and on nothing else."
 EMBEDDED_SECONDS = 120.0
 """Active seconds a run has on the embedded model by default: it degrades rather than overruns."""
-
-
-class Files(Protocol):
-    """What the pipeline's package gives besides the pipeline."""
-
-    def research_files(self, run: RunResult[object]) -> dict[str, bytes]: ...
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,17 +75,19 @@ def research(
     found = find_pipeline("deep-research", root=settings.root)
     embedded = _is_embedded(settings)
     run = run_id or f"research-{uuid.uuid4().hex[:10]}"
+    before = _recorded_day(settings, run) if run_id else None
+    keep = kept(found.files, out, run)
+    check_folder(keep.folder, new=before is None)
     request: dict[str, JSON] = {
         "question": question,
-        "as_of": (_day(as_of) or _recorded_day(settings, run) or datetime.now(tz=UTC).date()).isoformat(),
+        "as_of": (_day(as_of) or before or datetime.now(tz=UTC).date()).isoformat(),
         "profile": profile or ("quick" if embedded else "standard"),
         "corpus": [str(existing(folder).resolve()) for folder in corpus or ()],
         "urls": list(url or ()),
         "notice": "" if corpus or url else GUIDE_NOTICE,
     }
     value = found.pipeline.input.check(request)
-    files = cast("Files", found.module).research_files
-    result = execute(
+    execute(
         Wanted(
             settings=settings,
             pipeline=found.pipeline,
@@ -100,19 +96,12 @@ def research(
             run_id=run,
             budget=_budget(settings, usd=budget_usd, seconds=budget_seconds, embedded=embedded),
             cache=cache_mode(settings, cache),
+            keep=keep,
+            go_on=f" --out {shlex.quote(str(out))}" if out is not None else "",
         ),
         json_output=json_output,
         events=events,
-        present=lambda ended: files(ended)["report.md"].decode(),
     )
-    _write(files(result), out or Path("research") / run, run_id=run)
-
-
-def _write(made: dict[str, bytes], folder: Path, *, run_id: str) -> None:
-    from guardflow.sinks.folder import write_folder
-
-    write_folder(folder, made, run_id=run_id)
-    say(f"wrote {folder}/: {', '.join(sorted(made))}")
 
 
 def _is_embedded(settings: Settings) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import anyio
 import typer
 
-from guardflow.errors import DatabaseUnreachable, RunNotFound, UsageError
+from guardflow.errors import DatabaseError, DatabaseUnreachable, RunNotFound, UsageError
 from guardflow.hashing import JSON
 from guardflow.values import RunRow, Status
 
 from .executing import drive, finish
+from .keeping import check_folder, kept
 from .options import (
     AsEvents,
     AsJson,
@@ -28,6 +30,9 @@ from .options import (
 from .output import cell, console, count, print_json, print_result, say, table_console
 from .progress import style_for
 
+if TYPE_CHECKING:
+    from guardflow.settings import Settings
+
 app = typer.Typer(
     help="Look at runs, and make them go on.",
     no_args_is_help=True,
@@ -36,6 +41,7 @@ app = typer.Typer(
 )
 
 Run = Annotated[str, typer.Argument(help="The run's id.")]
+Out = Annotated[Path | None, typer.Option(help="The folder of a report; by default research/RUN-ID.")]
 
 
 @app.command("list")
@@ -126,6 +132,7 @@ def resume(
     budget_seconds: BudgetSeconds = None,
     budget_calls: BudgetCalls = None,
     model: ModelFlags = None,
+    out: Out = None,
     json_output: AsJson = False,
     events: AsEvents = False,
 ) -> None:
@@ -135,6 +142,7 @@ def resume(
         model=model,
         json_output=json_output,
         events=events,
+        out=out,
         budget=(budget_usd, budget_seconds, budget_calls),
     )
 
@@ -149,13 +157,14 @@ def answer(
     retry: Annotated[bool, typer.Option("--retry", help="Ask the model again.")] = False,
     skip: Annotated[bool, typer.Option("--skip", help="Do without: the fallback, or no value.")] = False,
     item: Annotated[int | None, typer.Option(metavar="N", help="Which item of a fan_out.")] = None,
+    out: Out = None,
     json_output: AsJson = False,
 ) -> None:
     """Answer a stage that waits for a person, and go on."""
     if (value is not None) + retry + skip != 1:
         raise typer.BadParameter("give exactly one of --value, --retry and --skip")
     action: Literal["value", "retry", "skip"] = "value" if value is not None else "retry" if retry else "skip"
-    _go_on(run, json_output=json_output, stage=stage, action=action, value=_json(value), item=item)
+    _go_on(run, json_output=json_output, stage=stage, action=action, value=_json(value), item=item, out=out)
 
 
 @app.command()
@@ -264,11 +273,35 @@ def prune(
     """Forget ended runs. Forks of them keep what they need."""
     from guardflow.runtime import Runtime
 
+    settings = settings_for()
+    if not _has_database(settings):
+        say("no runs yet, so there is nothing to prune")
+        return
+
     async def main() -> int:
-        async with Runtime(settings=settings_for()) as runtime:
+        async with Runtime(settings=settings) as runtime:
             return await runtime.prune(older_than=timedelta(days=days))
 
-    say(f"pruned {anyio.run(main)} runs")
+    say(f"pruned {count(anyio.run(main), 'run')}")
+
+
+def _has_database(settings: Settings) -> bool:
+    """Whether anything ever ran here. Pruning must not make a database to find out."""
+    from guardflow.runtime.inspection import looking
+
+    async def look() -> None:
+        async with looking(settings):
+            pass
+
+    try:
+        anyio.run(look)
+    except DatabaseUnreachable:
+        if settings.database_url is not None:
+            raise
+        return False
+    except DatabaseError:
+        pass  # one that must be upgraded: the runtime does that, or says why not
+    return True
 
 
 def _go_on(
@@ -282,6 +315,7 @@ def _go_on(
     action: Literal["value", "retry", "skip"] = "value",
     value: JSON = None,
     item: int | None = None,
+    out: Path | None = None,
 ) -> None:
     from guardflow.runtime import RunResult, Runtime
 
@@ -300,9 +334,20 @@ def _go_on(
             return await runtime.resume(run, budget=more)
         return await runtime.answer(run, stage, value=value, action=action, item=item)
 
+    keep = kept(found.files, out, run)
+    if out is not None:
+        check_folder(out, new=False)
     style = style_for(json_output=json_output, events=events)
-    result = drive(settings, run, verb, resources=resources, style=style, pipelines=[found.pipeline])
-    finish(result, found.pipeline, json_output=json_output, events=events)
+    result = drive(
+        settings,
+        run,
+        verb,
+        resources=resources,
+        style=style,
+        pipelines=[found.pipeline],
+        go_on=f" --out {shlex.quote(str(out))}" if out is not None else "",
+    )
+    finish(result, found.pipeline, json_output=json_output, events=events, keep=keep)
 
 
 def _stored(run: str) -> RunRow:

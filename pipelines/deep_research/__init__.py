@@ -10,4 +10,7 @@ from .pipeline import deep_research
 from .resources import resources
 from .types import Report, ResearchRequest
 
-__all__ = ["Report", "ResearchRequest", "deep_research", "research_files", "resources"]
+run_files = research_files
+"""By this name the command line finds what a finished run leaves in a folder."""
+
+__all__ = ["Report", "ResearchRequest", "deep_research", "research_files", "resources", "run_files"]
