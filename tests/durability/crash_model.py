@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import crash_research
+import crash_votes
 
 from guardflow.testing import FaultServer, Reply
 from guardflow.testing.wire import last_user_text
@@ -75,6 +76,8 @@ class Teacher:
         text = last_user_text(dict(body)) if not again else messages[1]["content"]
         if (said := crash_research.reply(first, text, again=again)) is not None:
             return said
+        if (cast := crash_votes.reply(body, self.refused)) is not None:
+            return cast
         if "You plan searches" in first:
             return Reply.json({"queries": ["north rivers", "south rivers", "east lakes", "salt lakes"]})
         if "Copy the one sentence" in first:

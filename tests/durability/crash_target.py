@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio.lowlevel
 import crash_research
+import crash_votes
 from pydantic import BaseModel
 
 import guardflow
@@ -146,6 +147,7 @@ PIPELINES: Mapping[str, tuple[Pipeline[Any, Any], Any]] = {
     "everything": (everything, "w-word"),
     "wide": (wide, 100),
     "research": (deep_research, crash_research.REQUEST),
+    "votes": (crash_votes.votes, "w-word"),
 }
 
 
