@@ -16,7 +16,7 @@ from guardflow.values import Model
 
 from .matchers import Meaning, Within
 from .nodes import Leaf
-from .normal import letters, normal, number, token, written
+from .normal import letters, normal, number, storable, token, written
 from .polling import Compare
 
 T = TypeVar("T")
@@ -82,7 +82,8 @@ def agreement(clusters: Sequence[Cluster]) -> FieldAgreement:
         share=min(1.0, clusters[0].weight / total),
         entropy=max(0.0, entropy),
         dissent=tuple(
-            Dissent(c.value, c.weight, tuple(sorted(voter.ballot for voter in c.voters))) for c in lost
+            Dissent(storable(c.value), c.weight, tuple(sorted(voter.ballot for voter in c.voters)))
+            for c in lost
         ),
     )
 

@@ -16,8 +16,8 @@ from guardflow.hashing import JSON
 from .matchers import Within
 from .nodes import Items, Leaf, Node, Record, follows
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-"""Made once: a poll writes every value of every ballot."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+"""Made once: a poll writes every value of every ballot. NaN is written too: models answer with it."""
 
 
 def normal(value: JSON) -> JSON:
@@ -36,6 +36,17 @@ def normal(value: JSON) -> JSON:
 def written(value: JSON) -> str:
     """The value as canonical JSON: equal for equal values. Its order is what breaks ties between others."""
     return _ENCODER.encode(value)
+
+
+def storable(value: JSON) -> JSON:
+    """The value with null for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: storable(item) for key, item in cast("Mapping[str, JSON]", value).items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [storable(item) for item in value]
+    return value
 
 
 def token(value: JSON) -> str:

@@ -123,6 +123,15 @@ def test_no_number_is_not_near_any() -> None:
     assert won(vote, float | None, None, None) is None
 
 
+def test_what_json_cannot_hold_is_an_answer_like_any_other_and_stored_as_null() -> None:
+    vote = Vote(FAST, rule=majority(3), fields={"$": within(abs=1)})
+    standing = take(vote, float, cast(math.nan, 1.0, 1.5))
+    assert isinstance(standing, Decided)
+    assert standing.value == 1.0
+    assert [dissent.value for dissent in standing.agreement.fields["$"].dissent] == [None]
+    assert isinstance(take(vote, float, cast(math.inf, -math.inf, math.nan)), Split)
+
+
 # --- meanings -------------------------------------------------------------------------------------------------
 
 
