@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from guardflow.testing.cassette import Cassette, replaying
+    from guardflow.testing.conformance import GuardCheck, check_guard, guard_checks
     from guardflow.testing.crash import (
         ChildExit,
         CrashPoint,
@@ -36,6 +37,7 @@ __all__ = [
     "FaultProcess",
     "FaultServer",
     "ForkServer",
+    "GuardCheck",
     "Job",
     "NetworkRefused",
     "Received",
@@ -46,8 +48,10 @@ __all__ = [
     "Scripted",
     "Take",
     "Tape",
+    "check_guard",
     "crash_point",
     "enumerate_points",
+    "guard_checks",
     "network_refused",
     "replaying",
     "run_and_kill",
@@ -55,6 +59,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "conformance": ("GuardCheck", "check_guard", "guard_checks"),
     "cassette": ("Cassette", "replaying"),
     "crash": (
         "ChildExit",

@@ -1,4 +1,4 @@
-"""Pytest fixtures for users' own tests: ``pytest_plugins = ["guardflow.testing.plugin"]`` in a conftest.py.
+"""Pytest fixtures and marks for users' own tests: ``pytest_plugins = ["guardflow.testing.plugin"]`` in a conftest.py.
 
 Opt-in: nothing registers it by itself. The only module of guardflow that imports pytest.
 """
@@ -6,16 +6,19 @@ Opt-in: nothing registers it by itself. The only module of guardflow that import
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from guardflow.guards import Guard
 from guardflow.testing import network
 from guardflow.testing.cassette import Cassette, replaying
+from guardflow.testing.conformance import guard_checks
 from guardflow.testing.crash import ForkServer
 from guardflow.testing.network import NetworkRefused
 from guardflow.testing.server import FaultServer
 
-__all__ = ["NetworkRefused", "cassette", "fault_server", "fork_server", "no_network"]
+__all__ = ["NetworkRefused", "cassette", "fault_server", "fork_server", "guard_conformance", "no_network"]
 
 MARKER = "cassette(name, unused='ignored', network='refused'): play cassettes/<name>.json in the place of every model"
 
@@ -32,6 +35,20 @@ def fork_server() -> Iterator[ForkServer]:
     """A running `ForkServer` with the default imports, shared by all tests of the session."""
     with ForkServer() as server:
         yield server
+
+
+def guard_conformance(guard: Guard[Any, Any], /, **examples: Any) -> pytest.MarkDecorator:
+    """Decorates a test that takes ``check`` and calls it: one test for each rule of `check_guard`.
+
+        @guard_conformance(my_guard, passes=[good], fails=[bad], input=source)
+        def test_my_guard(check):
+            check()
+
+    Args:
+        guard: the guard.
+        examples: as for `guardflow.testing.check_guard`.
+    """
+    return pytest.mark.parametrize("check", guard_checks(guard, **examples))
 
 
 @pytest.fixture
