@@ -209,6 +209,8 @@ def _asked(model: Model) -> tuple[str, str | None]:
 
 
 def _panel(panel: Panel) -> tuple[tuple[Model, float], ...]:
+    if isinstance(panel, str):
+        raise LadderError(f"a vote is given {panel!r}, which is no model", hint=f"use Vote(Model({panel!r}))")
     if isinstance(panel, Model):
         pairs: list[tuple[Model, float]] = [(panel, 1.0)]
     elif isinstance(panel, Mapping):

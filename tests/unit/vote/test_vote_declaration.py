@@ -167,6 +167,7 @@ def test_the_rule_says_how_many_ballots_are_cast_at_most(rule, most: int) -> Non
 
 
 REFUSED = {
+    "a name": lambda: Vote("fast"),  # type: ignore[arg-type]  # what an untyped caller may write
     "no models": lambda: Vote([]),
     "no models by weight": lambda: Vote({}),
     "no model": lambda: Vote(["fast"]),  # type: ignore[list-item]  # what an untyped caller may write
