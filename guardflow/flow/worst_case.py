@@ -117,18 +117,23 @@ def worst_case(stage: LLMStage[object, object], services: Services) -> WorstCase
 
 
 def _most_calls(prepared: Prepared) -> int:
-    """Requests of answers, of what judges each of them, of matchers, and one for each parameter that is refused."""
+    """Requests of answers, of what judges each of them, of matchers, and one for each parameter that is refused.
+
+    Each request for an answer may be sent a second time where a model is hedged.
+    """
     ladder, ballots = prepared.ladder, prepared.ballots
     asks = most_asks(prepared.stage.guards) * JUDGE_LADDER.bound
     refusable = 0 if all(m.provider in ("local", "scripted") for m in _asked(prepared)) else REFUSABLE
+    sends = 2 if any(m.hedge for m in _asked(prepared)) else 1
     if ballots is None:
-        return ladder.bound * (1 + asks) + refusable
+        return sends * (ladder.bound + refusable) + ladder.bound * asks
     vote = ballots.vote
     climbs = vote.max + (vote.split is not None)
     answers = climbs * ballots.ladder.bound + _after_vote(ladder)
     composite = asks
     # Ballots in flight together learn of a refused parameter each for itself.
-    return answers * (1 + asks) + composite + climbs * refusable + most_matches(vote) * JUDGE_LADDER.bound
+    judged = answers * asks + composite + most_matches(vote) * JUDGE_LADDER.bound
+    return sends * (answers + climbs * refusable) + judged
 
 
 def _after_vote(ladder: Ladder) -> int:

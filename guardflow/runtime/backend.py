@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from guardflow.flow.memory_runs import MemoryBackend
 from guardflow.flow.protocols import Artifacts, Engine, Envelope, Ledger, ResponseCache, Runs
+from guardflow.models.limits import Board
 from guardflow.settings import home_dir
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Backend:
         artifacts: Artifacts,
         owner: str,
         sweep: Callable[[float], Awaitable[object]],
+        board: Board | None = None,
     ) -> None:
         self.executions = executions
         self.ledger = ledger
@@ -88,6 +90,8 @@ class Backend:
         self.cache = cache
         self.artifacts = artifacts
         self.owner = owner
+        self.board = board
+        """Where processes tell each other about models; None where there is only this one."""
         self.sweep = sweep
         """Deletes artifacts that nothing names and that are older than so many seconds."""
 
@@ -139,6 +143,7 @@ async def open_backend(
                 artifacts=store.artifacts,
                 owner=owner,
                 sweep=lambda age: store.artifacts.prune(references=engine.rows.texts, older_than=age),
+                board=store.board,
             )
         finally:
             await engine.close()

@@ -49,6 +49,7 @@ from .housekeeping import fork_run, prune_runs
 from .registry import AnyPipeline, Registry
 from .reopening import Plan, find_ended, plan_for, unfinished_reopening
 from .result import RunResult, Started
+from .sharing import keep_listening, listen
 from .supervision import Supervisor
 from .watching import Watchers
 
@@ -137,12 +138,14 @@ class Runtime:
             )
             for name in self.pipelines.names:
                 self.backend.executions.register(name)
+            await listen(self.backend.board, models)
         except BaseException:
             await self._stack.aclose()
             raise
         self._group = await anyio.create_task_group().__aenter__()
         supervisor = Supervisor(self, lease=self._lease)
         self._group.start_soon(supervisor.beat)
+        self._group.start_soon(keep_listening, self.backend.board, models)
         if self._recover == "all":
             self._group.start_soon(supervisor.adopt_all, self._group)
         return self

@@ -136,9 +136,28 @@ signals = Table(
     Column("sent_at", Double, nullable=False),
 )
 
+limits = Table(
+    "gf_limits",
+    metadata,
+    Column("key", Text, primary_key=True, comment="the model, and a hash of its address"),
+    Column("owner", Text, primary_key=True, comment="the process that says it"),
+    Column("state", Text, nullable=False),
+    Column("told_at", Double, nullable=False),
+    Index("gf_limits_told", "told_at"),
+)
+
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = ()
+
+def _add_limits(connection: Connection) -> None:
+    """Version 2: processes tell each other about the models they ask."""
+    double = "DOUBLE" if connection.dialect.name == "sqlite" else "DOUBLE PRECISION"
+    columns = f"key TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL, told_at {double} NOT NULL"
+    connection.execute(sa.text(f"CREATE TABLE gf_limits ({columns}, PRIMARY KEY (key, owner))"))
+    connection.execute(sa.text("CREATE INDEX gf_limits_told ON gf_limits (told_at)"))
+
+
+UPGRADES: tuple[Upgrade, ...] = (_add_limits,)
 """``UPGRADES[n]`` brings a database of version n + 1 to n + 2. A new database is made at the newest at once."""
 
 _MIGRATION_LOCK = 0x6775617264666C6F  # "guardflo": the key of our advisory lock on PostgreSQL

@@ -15,9 +15,11 @@ import anyio
 import anyio.to_thread
 
 from .artifacts import SqlArtifacts
+from .board import SqlBoard
 from .cache import SqlCache
 from .committer import Committer
 from .engine import Database, Synchronous, open_database
+from .leases import owner_id
 from .ledger import RowIds, SqlLedger
 from .runs import SqlRuns
 from .schema import check_version, migrate
@@ -32,6 +34,7 @@ class Store:
     runs: SqlRuns
     cache: SqlCache
     artifacts: SqlArtifacts
+    board: SqlBoard
 
 
 @asynccontextmanager
@@ -95,4 +98,5 @@ def _assemble(database: Database, committer: Committer) -> Store:
         runs=SqlRuns(database, committer, ids),
         cache=SqlCache(database, committer),
         artifacts=SqlArtifacts(database, committer),
+        board=SqlBoard(database, committer, owner=owner_id()),
     )

@@ -48,7 +48,7 @@ class Policy:
     retry_earns: float = 0.1
     retry_start: float = 10.0
     retry_most: float = 30.0
-    retry_per_second: float = 1.0
+    retry_per_second: float = 5.0
     hedge_after: int = 20
     hedge_share: float = 0.05
     hedge_burst: float = 5.0

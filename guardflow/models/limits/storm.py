@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from guardflow.hashing import JSON, value_hash
 from guardflow.models.limits.breaker import News, State
@@ -28,10 +28,14 @@ class Said(NamedTuple):
     state: Mapping[str, JSON]
 
 
+SaidAs: TypeAlias = tuple[str, str, Mapping[str, JSON]]
+"""A `Said`, by its parts: the store does not know the class."""
+
+
 class Board(Protocol):
     """Where processes that share a database tell each other about models."""
 
-    async def exchange(self, mine: Mapping[str, Mapping[str, JSON]]) -> Sequence[Said]:
+    async def exchange(self, mine: Mapping[str, Mapping[str, JSON]]) -> Sequence[SaidAs]:
         """Write what changed here, by key, and read what other processes said lately."""
         ...
 
@@ -50,6 +54,9 @@ class Storm:
         self._gates: dict[tuple[str, str | None], Gate] = {}
         self._heard: dict[tuple[str, str], tuple[int, int]] = {}
         self._told: dict[str, Mapping[str, JSON]] = {}
+        self._seen: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._early: tuple[Sequence[SaidAs], float] = ((), 0.0)
+        """What was said last, and when: it counts for models that are asked later, too."""
 
     def gate(self, model: Model) -> Gate | None:
         """The gate in front of a resolved model; None for one that runs in this process."""
@@ -57,8 +64,7 @@ class Storm:
         if gate is None:
             if model.provider in _UNLIMITED:
                 return None
-            gate = Gate(model.name, Limits.of(model), self._policy, self._clock)
-            self._gates[model.name, model.api_base] = gate
+            gate = self._opened(model)
         elif model.rpm is not None or model.tpm is not None or model.concurrency is not None:
             gate.declare(Limits.of(model))
         return gate
@@ -67,6 +73,14 @@ class Storm:
     def gates(self) -> Sequence[Gate]:
         """All of them, in order of first use."""
         return tuple(self._gates.values())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is going on that other processes should know of, or that depends on them."""
+        taken = {name: gate.taken for name, gate in self._gates.items() if not _is_unshared(name[0])}
+        return taken != self._seen or any(
+            gate.in_flight or gate.waiting or gate.breaker.state != "closed" for gate in self._gates.values()
+        )
 
     def news(self, *, epoch: float) -> Mapping[str, Mapping[str, JSON]]:
         """What changed since the last time this was asked, by key.
@@ -77,24 +91,42 @@ class Storm:
         offset = epoch - self._clock()
         fresh: dict[str, Mapping[str, JSON]] = {}
         for (name, base), gate in self._gates.items():
-            if name.partition("/")[0] in _UNSHARED:
+            if _is_unshared(name):
                 continue
+            self._seen[name, base] = gate.taken
             key, state = _key(name, base), _state(gate, offset)
             if not _same(self._told.get(key), state):
                 fresh[key] = self._told[key] = state
         return fresh
 
-    def hear(self, said: Sequence[Said], *, epoch: float) -> None:
+    def forget(self, news: Mapping[str, Mapping[str, JSON]]) -> None:
+        """What `news` gave did not arrive: say it again the next time."""
+        for key in news:
+            self._told.pop(key, None)
+        self._seen.clear()
+
+    def hear(self, said: Sequence[SaidAs], *, epoch: float) -> None:
         """Take in what other processes said: breakers, Retry-After, and what they sent."""
-        offset = epoch - self._clock()
+        self._early = (said, epoch - self._clock())
+        self._hear_all(said, epoch - self._clock())
+
+    def _hear_all(self, said: Sequence[SaidAs], offset: float) -> None:
         gates = {_key(name, base): gate for (name, base), gate in self._gates.items()}
         ranks: dict[str, int] = {}
-        for key, owner, state in sorted(said, key=lambda one: one.owner):
+        for key, owner, state in sorted(said, key=lambda one: one[1]):
             gate = gates.get(key)
             if gate is None:
                 continue
             ranks[key] = ranks.get(key, 0) + 1
             self._hear(gate, key, owner, state, offset=offset, rank=ranks[key])
+
+    def _opened(self, model: Model) -> Gate:
+        gate = Gate(model.name, Limits.of(model), self._policy, self._clock)
+        self._gates[model.name, model.api_base] = gate
+        key = _key(model.name, model.api_base)
+        said, offset = self._early
+        self._hear_all([one for one in said if one[0] == key], offset)
+        return gate
 
     def _hear(
         self, gate: Gate, key: str, owner: str, state: Mapping[str, JSON], *, offset: float, rank: int
@@ -115,6 +147,10 @@ class Storm:
         )
         if gate.breaker.adopt(news, grace=self._policy.grace * rank):
             gate.changed()
+
+
+def _is_unshared(name: str) -> bool:
+    return name.partition("/")[0] in _UNSHARED
 
 
 def _key(name: str, base: str | None) -> str:

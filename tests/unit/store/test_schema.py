@@ -48,6 +48,7 @@ def test_an_older_database_is_brought_up_step_by_step(
     url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = open_database(url, home=tmp_path)
+    monkeypatch.setattr(schema, "UPGRADES", ())
     schema.migrate(database)
 
     def add(table: str) -> schema.Upgrade:
@@ -68,6 +69,7 @@ def test_a_failed_upgrade_leaves_the_old_version(
     url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = open_database(url, home=tmp_path)
+    monkeypatch.setattr(schema, "UPGRADES", ())
     schema.migrate(database)
 
     def half(connection: sa.Connection) -> None:
@@ -79,4 +81,31 @@ def test_a_failed_upgrade_leaves_the_old_version(
         schema.migrate(database)
     assert database.read(schema.stored_version) == 1
     assert not database.read(lambda connection: sa.inspect(connection).has_table("gf_half"))
+    database.dispose()
+
+
+def test_a_database_of_version_1_becomes_like_a_new_one(
+    url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shape(connection: sa.Connection) -> dict[str, object]:
+        found = sa.inspect(connection)
+        columns = [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns("gf_limits")]
+        keys = found.get_pk_constraint("gf_limits")["constrained_columns"]
+        return {
+            "columns": columns,
+            "keys": keys,
+            "indexes": [i["name"] for i in found.get_indexes("gf_limits")],
+        }
+
+    database = open_database(url, home=tmp_path)
+    schema.migrate(database)
+    new = database.read(shape)
+    with database.engine.connect() as connection, connection.begin():
+        connection.execute(sa.text("DROP TABLE gf_limits"))
+        connection.execute(sa.text("UPDATE gf_meta SET value = '1' WHERE key = 'schema_version'"))
+    with pytest.raises(DatabaseError, match="is of version 1, and this guardflow reads 2"):
+        schema.check_version(database)
+    schema.migrate(database)
+    assert database.read(schema.stored_version) == schema.newest_version() == 2
+    assert database.read(shape) == new
     database.dispose()
