@@ -88,8 +88,10 @@ class _Count:
         self.cast = _not_too_long(cast)
         self.kinds = [ballot.kind for ballot in counted if isinstance(ballot, Spoiled)]
         self.kinds += [Kind.GUARD] * (len(cast) - len(self.cast))  # what checks the length is a guard of ours
-        self.left = [weights[n % len(weights)] for n in range(self.vote.max) if n not in numbers]
         self.voters = [Voter(b.ballot, weights[b.ballot % len(weights)], b.value) for b in self.cast]
+        left = [weights[n % len(weights)] for n in range(self.vote.max) if n not in numbers]
+        size = self.vote.rule.size
+        self.left = left if size is None else left[: max(0, size - len(self.voters))]
         self.answers = Answers()
 
     def standing(self) -> Questions[Standing]:
@@ -161,20 +163,17 @@ class _Count:
 
     def _could_turn(self, node: Node, path: tuple[str, ...], now: Merged) -> Questions[int | None]:
         """Whether the ballots that are left could still decide a list: if all of them said the same."""
-        left = self.left
-        if self.vote.rule.size is not None:
-            left = left[: max(0, self.vote.rule.size - len(self.voters))]
-        if not left:
+        if not self.left:
             return None
         guessing = replace(self.answers, asking=False)
         voters = _inside(self.voters, path)
         said = {written(voter.value): voter.value for voter in voters}
         for value in (now.value, *said.values()):
-            extra = [Voter(self.vote.max + n, weight, value) for n, weight in enumerate(left)]
+            extra = [Voter(self.vote.max + n, weight, value) for n, weight in enumerate(self.left)]
             then = yield from merge(node, [*voters, *extra], path, guessing)
             groups = [Group(c.weight, len(c.voters)) for c in then.clusters if c.voters]
             if then.clusters[0].voters and self.vote.rule.wins(sorted(groups, reverse=True), ()):
-                return len(left)
+                return len(self.left)
         return None
 
     # --- results ------------------------------------------------------------------------------------------------

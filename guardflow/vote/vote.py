@@ -108,7 +108,7 @@ class Vote:
         put = object.__setattr__
         put(self, "panel", _panel(panel))
         put(self, "rule", rule)
-        put(self, "max", rule.bound if max is None else max)
+        put(self, "max", min(rule.bound, _MOST_BALLOTS) if max is None else max)
         put(self, "fields", _fields(fields or {}))
         put(self, "whole", _whole(whole))
         put(self, "split", split)

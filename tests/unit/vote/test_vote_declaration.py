@@ -159,7 +159,14 @@ def test_every_part_of_the_policy_is_in_the_version() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "most"),
-    [(ahead_by(2), 7), (ahead_by(3), 11), (majority(5), 7), (quorum(2, 3), 4), (confident(0.95), 9)],
+    [
+        (ahead_by(2), 7),
+        (ahead_by(3), 11),
+        (majority(5), 7),
+        (quorum(2, 3), 4),
+        (confident(0.95), 9),
+        (majority(99), 100),
+    ],
     ids=str,
 )
 def test_the_rule_says_how_many_ballots_are_cast_at_most(rule, most: int) -> None:
@@ -179,6 +186,7 @@ REFUSED = {
     "no rule": lambda: Vote(FAST, rule=2),  # type: ignore[arg-type]  # likewise
     "k above max": lambda: Vote(FAST, rule=ahead_by(3), max=2),
     "k above the weights": lambda: Vote({FAST: 0.25}, rule=ahead_by(2), max=7),
+    "n above any max": lambda: Vote(FAST, rule=majority(101)),
     "n above max": lambda: Vote(FAST, rule=quorum(3, 5), max=4),
     "confidence above max": lambda: Vote(FAST, rule=confident(0.99), max=3),
     "max of zero": lambda: Vote(FAST, max=0),
