@@ -79,7 +79,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """``max`` ballots are cast and none won. ``candidates`` are the distinct answers, heaviest first."""
+    """There are valid ballots, and no ballot that may still be cast could make one answer win.
+
+    Args:
+        candidates: the distinct answers, heaviest first. Answers that differ only in fields that follow, or that
+            nobody had to compare any more, are one.
+    """
 
     candidates: tuple[JSON, ...]
     agreement: Agreement
