@@ -131,6 +131,12 @@ def test_fields_of_items_are_won_by_the_heaviest_group() -> None:
     assert [dissent.value for dissent in field.dissent] == [0.9]
 
 
+def test_of_equally_heavy_groups_the_one_with_more_ballots_wins() -> None:
+    vote = Vote({FAST: 1.0, STRONG: 2.0}, rule=majority(3), fields=BY_URL)
+    answers = [claims("a", score=score) for score in (0.9, 0.1, 0.9)]
+    assert decided(vote, Claims, *answers).value["claims"][0]["score"] == 0.9
+
+
 def test_who_does_not_have_an_item_dissents_from_its_fields() -> None:
     vote = Vote(FAST, rule=majority(3), fields=BY_URL)
     standing = decided(vote, Claims, claims("a", "b"), claims("a", "b"), claims("a"))
