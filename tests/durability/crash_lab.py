@@ -164,7 +164,7 @@ class Lab:
                 teacher.kill_at = 0
                 return ended
             case _:
-                killer = threading.Timer(at, _kill_by_file, [teacher.pid])
+                killer = threading.Timer(at, kill_by_file, [teacher.pid])
                 killer.start()
                 try:
                     return self.forks.run(EXECUTE, dict(job))
@@ -235,7 +235,8 @@ def _unrecorded(left: Left, sent: int, before: int, wrong: list[str]) -> int:
     return missing
 
 
-def _kill_by_file(path: Path) -> None:
+def kill_by_file(path: Path) -> None:
+    """Kill the child that left its process id in this file, if there is one."""
     try:
         os.kill(int(path.read_text()), signal.SIGKILL)
     except (FileNotFoundError, ProcessLookupError, ValueError):
