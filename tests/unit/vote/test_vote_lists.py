@@ -157,10 +157,10 @@ def test_plain_lists_are_bags_unless_they_are_to_be_exact() -> None:
 
 def test_order_is_that_of_most_lists() -> None:
     vote = Vote(FAST, rule=majority(3))
-    assert decided(vote, list[str], ["a", "b", "c"], ["a", "b", "c"], ["c", "b", "a"]).value == [
+    assert decided(vote, list[str], ["c", "a", "b"], ["c", "a", "b"], ["b", "a", "c"]).value == [
+        "c",
         "a",
         "b",
-        "c",
     ]
 
 
