@@ -196,10 +196,12 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
 # --- the guard ------------------------------------------------------------------------------------------------
 
 
-def _mask(text: str, kinds: Collection[PiiKind], label: str) -> str:
+def _mask(text: str, kinds: Collection[PiiKind], allowed: Collection[str], label: str) -> str:
     pieces: list[str] = []
     done = 0
     for personal in find_pii(text, kinds=kinds, label=label):
+        if text[personal.start : personal.end].casefold() in allowed:
+            continue
         pieces += (text[done : personal.start], f"[{personal.kind}]")
         done = personal.end
     return "".join(pieces) + text[done:]
@@ -291,13 +293,16 @@ def _told(path: Path, kinds: Collection[PiiKind]) -> Path:
     return path
 
 
-def mask_pii(*, kinds: Collection[PiiKind] = PII) -> Callable[[OutT, Sequence[Finding]], OutT]:
+def mask_pii(
+    *, kinds: Collection[PiiKind] = PII, allow: Collection[str] = ()
+) -> Callable[[OutT, Sequence[Finding]], OutT]:
     """What ``no_pii(...).fix`` takes: it puts ``[card]``, ``[email]``, ... in the place of personal data.
 
     Texts are masked wherever they stand, keys and numbers never: what is found there stays found.
 
     Args:
         kinds: what to mask; as the guard's.
+        allow: texts that may stand; as the guard's.
 
     Raises:
         StageError: there is no such kind.
@@ -306,30 +311,34 @@ def mask_pii(*, kinds: Collection[PiiKind] = PII) -> Callable[[OutT, Sequence[Fi
     {'note': 'ask [email]', 'n': 3}
     """
     wanted = _known(kinds, "mask_pii")
+    allowed = frozenset(text.casefold() for text in allow)
+
+    def mask(text: str, label: str) -> str:
+        return _mask(text, wanted, allowed, label)
 
     def repair(value: OutT, _: Sequence[Finding]) -> OutT:
-        return cast("OutT", _masked(value, wanted, ""))
+        return cast("OutT", _masked(value, mask, ""))
 
     return repair
 
 
-def _masked(value: object, kinds: Collection[PiiKind], label: str) -> object:
+def _masked(value: object, mask: Callable[[str, str], str], label: str) -> object:
     if type(value) is str:
-        return _mask(value, kinds, label)
+        return mask(value, label)
     if isinstance(value, RootModel):
         held = cast("RootModel[object]", value)
-        return held.model_copy(update={"root": _masked(held.root, kinds, label)})
+        return held.model_copy(update={"root": _masked(held.root, mask, label)})
     if isinstance(value, BaseModel):
         fields = {**{n: value.__dict__[n] for n in type(value).model_fields}, **(value.model_extra or {})}
-        return value.model_copy(update={n: _masked(held, kinds, n) for n, held in fields.items()})
+        return value.model_copy(update={n: _masked(held, mask, n) for n, held in fields.items()})
     if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)
-        return {key: _masked(held, kinds, str(key)) for key, held in mapping.items()}
+        return {key: _masked(held, mask, str(key)) for key, held in mapping.items()}
     if type(value) in {list, tuple, set, frozenset}:
         items = cast("Iterable[object]", value)
         make = cast("Callable[[Iterable[object]], object]", type(items))
-        return make(_masked(item, kinds, label) for item in items)
+        return make(_masked(item, mask, label) for item in items)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-        return dataclasses.replace(value, **{n: _masked(part, kinds, n) for n, part in held.items()})
+        return dataclasses.replace(value, **{n: _masked(part, mask, n) for n, part in held.items()})
     return value

@@ -1,11 +1,13 @@
 """Personal data: check digits hold, findings are masked, and no text takes long."""
 
+import asyncio
 import json
 import re
 import time
 from dataclasses import dataclass
 
 import pytest
+from guarded import answer, checked
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, RootModel
@@ -161,16 +163,26 @@ def test_a_masked_value_keeps_its_types_and_passes_the_guard() -> None:
     assert value["box"].text.startswith("mc 5555")
 
 
-def test_fix_repairs_the_answer_and_keeps_what_cannot_be_masked_found() -> None:
-    use = no_pii().fix(mask_pii())
-    assert use.repair is not None
-    assert list(no_pii()(use.repair({"card": 4111111111111111}, [])))
+def test_fix_masks_an_answer_of_a_frozen_model_with_aliases_and_it_passes() -> None:
+    result = asyncio.run(
+        checked(answer().model_copy(update={"note": "ask a@b.de"}), no_pii().fix(mask_pii()))
+    )
+    assert result.value.note == "ask [email]"
+    assert result.value.grade == "A" and result.value.body == answer().body
+
+
+def test_what_cannot_be_masked_stays_found() -> None:
+    repair = no_pii().fix(mask_pii()).repair
+    assert repair is not None
+    assert list(no_pii()(repair({"card": 4111111111111111}, [])))
 
 
 def test_what_is_allowed_stands_and_only_the_kinds_asked_for_are_found() -> None:
     text = "Help: support@acme.org, 8.8.8.8, 10.0.0.1 or +44 20 7946 0958"
     assert [p.kind for p in find_pii(text, kinds=(*PII, "ip"))] == ["email", "ip", "phone"]
     assert [f.evidence for f in no_pii(allow=["Support@acme.org"])(text)] == ["[phone, 16 characters]"]
+    masked = mask_pii(allow=["support@ACME.org"])(f"{text}, eve@acme.org", [])
+    assert masked == "Help: support@acme.org, 8.8.8.8, 10.0.0.1 or [phone], [email]"
     assert list(no_pii("other")({"other": "", "text": text})) == []
 
 
