@@ -94,9 +94,23 @@ def drive(
 
     result = anyio.run(main)
     if result is None:
-        say(f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {run_id}{go_on}")
+        say(_interrupted(settings, run_id, go_on))
         raise typer.Exit(INTERRUPTED)
     return result
+
+
+def _interrupted(settings: Settings, run_id: str, go_on: str) -> str:
+    """What to do next. A run that was stopped before its first row is none that could go on."""
+    import anyio
+
+    from guardflow.errors import DatabaseError, RunNotFound
+    from guardflow.runtime.inspection import read_run
+
+    try:
+        anyio.run(lambda: read_run(settings, run_id))
+    except (DatabaseError, RunNotFound):
+        return "interrupted before the run began; nothing was spent. Give the same command again"
+    return f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {run_id}{go_on}"
 
 
 async def _shown_verb(

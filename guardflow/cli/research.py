@@ -131,11 +131,11 @@ def _recorded_day(settings: Settings, run_id: str) -> date | None:
     """The day of the run that is gone on with, so that its input is the same one tomorrow."""
     import anyio
 
-    from guardflow.errors import DatabaseUnreachable, RunNotFound
+    from guardflow.errors import DatabaseError, RunNotFound
     from guardflow.runtime.inspection import read_run
 
     try:
         stored = anyio.run(lambda: read_run(settings, run_id)).row.input
-    except (DatabaseUnreachable, RunNotFound):
+    except (DatabaseError, RunNotFound):
         return None
     return date.fromisoformat(str(stored["as_of"])) if isinstance(stored, dict) else None

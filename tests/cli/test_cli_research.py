@@ -200,13 +200,18 @@ def test_ctrl_c_names_the_folder_and_resuming_gives_the_same_report(
     assert Path("my report/report.md").read_text() == whole.out
 
 
-@pytest.mark.parametrize("after", [0.02, 0.1, 0.3])
-def test_ctrl_c_before_anything_ran_is_quiet(project: Project, after: float) -> None:
-    process = project.spawn("research", QUESTION)
+@pytest.mark.parametrize("after", [0.1, 0.6, 2.5])
+def test_ctrl_c_names_a_run_only_if_there_is_one(project: Project, server: FaultServer, after: float) -> None:
+    server.script(answer=lambda body: obliging(body).but(delay=30))
+    process = project.spawn(*asked(QUESTION, "--run-id", "r"))
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=after)
     process.send_signal(signal.SIGINT)
     stopped = project.finish(process)
     # Python itself, before it has come to guardflow, ends by the signal.
     assert stopped.code in (130, -signal.SIGINT)
-    assert stopped.code != 130 or "Traceback" not in stopped.err
+    if stopped.code == 130:
+        assert "Traceback" not in stopped.err
+        assert "interrupted" in stopped.err
+    if "runs resume r" in stopped.err:
+        assert project("runs", "show", "r").code == 0
