@@ -109,6 +109,15 @@ def test_items_with_the_same_key_are_told_apart_by_the_rest() -> None:
     assert sorted(claim["text"] for claim in standing.value["claims"]) == ["ice is cold", "the sun is hot"]
 
 
+def test_items_with_the_same_key_go_to_what_they_are_most_like() -> None:
+    vote = Vote(FAST, rule=unanimous(2), fields=BY_URL)
+    one = [{"url": "a", "text": "x", "score": 1.0}, {"url": "a", "text": "x", "score": 2.0}]
+    other = [{"url": "a", "text": "y", "score": 2.0}, {"url": "a", "text": "y", "score": 1.0}]
+    standing = decided(vote, Claims, {"claims": one}, {"claims": other})
+    assert sorted(claim["score"] for claim in standing.value["claims"]) == [1.0, 2.0]
+    assert standing.agreement.share == 1.0
+
+
 def test_without_a_key_items_are_aligned_by_likeness() -> None:
     vote = Vote(FAST, rule=unanimous(2), fields={"claims[*].text": meaning(STRONG)})
     one = [

@@ -54,6 +54,7 @@ class Brief(BaseModel):
     unit: str
     summary: str
     claims: list[Claim]
+    points: list[Claim]
     tags: list[str]
     facts: dict[str, int]
     note: str
@@ -74,6 +75,12 @@ briefs = st.builds(
     summary=st.sampled_from(["rain now", "rain later", "sun", "sun  ", "fog and rain"]),
     claims=st.lists(
         st.builds(Claim, url=st.sampled_from("abc"), text=st.sampled_from(["one", "one two", "three"])),
+        max_size=3,
+    ),
+    points=st.lists(
+        st.builds(
+            Claim, url=st.sampled_from(["aa", "ab", "bb"]), text=st.sampled_from(["one", "ones", "tone"])
+        ),
         max_size=3,
     ),
     tags=st.lists(st.sampled_from("xyz"), max_size=3),
@@ -318,7 +325,7 @@ def test_the_ballots_nearest_to_the_composite_come_first() -> None:
 
     def brief(**held: object) -> dict[str, object]:
         whole = {"verdict": "yes", "score": 0.5, "amount": 1, "unit": "m", "summary": "s", "note": "n"}
-        return {**whole, "claims": [], "tags": [], "facts": {}, **held}
+        return {**whole, "claims": [], "points": [], "tags": [], "facts": {}, **held}
 
     answers = [brief(verdict="no", amount=2), brief(unit="km"), brief()]
     standing = take(vote, Brief, cast(*answers))
