@@ -34,6 +34,7 @@ from guardflow import (
 )
 from guardflow.errors import LadderError, StageError
 from guardflow.testing import Scripted, using
+from guardflow.values import Request
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +121,20 @@ async def test_spoiled_ballots_are_replaced_up_to_max_and_no_further() -> None:
     assert outcome.status == "abstained"
     assert outcome.kind is Kind.MALFORMED
     assert model.count <= 4
+
+
+async def test_a_spoiled_ballot_is_replaced_while_others_are_still_in_flight() -> None:
+    replaced = anyio.Event()
+
+    async def answer(request: Request) -> Any:
+        if request.sample == 2:
+            replaced.set()
+        if request.sample == 0:
+            await replaced.wait()
+        return "{not JSON" if request.sample == 1 else say("a")
+
+    with using({FAST: Scripted(answer)}), anyio.fail_after(5):
+        assert await voting(Vote(FAST))("q") == say("a")
 
 
 async def test_what_a_guard_mends_is_a_ballot_because_the_stage_says_so() -> None:
@@ -225,6 +240,17 @@ async def test_waits_belong_to_the_ballots_and_are_used_up_when_the_ladder_goes_
     assert outcome.unwrap() == say("z")
     assert fast.count <= 4
     assert strong.count == 2
+
+
+async def test_a_panel_that_waited_in_vain_is_not_waited_for_again() -> None:
+    fast = Scripted(Kind.OVERLOADED)
+    with using({FAST: fast}):
+        outcome = await voting(
+            Vote(FAST, max=2), ladder=Ladder(wait(1, **QUICK), otherwise=abstain())
+        ).outcome("q")
+    assert outcome.kind is Kind.OVERLOADED
+    assert {a.ballot for a in outcome.attempts} <= {0, 1}
+    assert fast.count <= 4
 
 
 async def test_a_vote_that_decides_nothing_degrades_to_the_fallback() -> None:

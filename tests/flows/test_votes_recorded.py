@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -13,6 +15,8 @@ from vote_lab import FAST, QUICK, STRONG, Answer, by_ballot, is_good, say, votin
 
 from guardflow import (
     Budget,
+    Finding,
+    GuardContext,
     Ladder,
     LLMStage,
     Runtime,
@@ -21,6 +25,7 @@ from guardflow import (
     ahead_by,
     degrade,
     fan_out,
+    guard,
     majority,
     pipeline,
     unanimous,
@@ -111,6 +116,7 @@ async def test_a_ballot_that_was_cancelled_because_others_decided_is_not_sent_ag
         result = await rt.run(flow(stage), "q", run_id="r")
     assert result.unwrap() == say("s")
     assert again.count == 0
+    assert [a.start.role for a in result.attempts] == ["answer"] * 3 + ["split"] * 2
     assert strong.requests[0].messages == slow.requests[0].messages  # the candidates in the same order
     assert result.agreement["vote"].decided == "split"
 
@@ -130,6 +136,18 @@ async def test_a_fan_out_of_votes_keeps_each_items_ballots_and_agreement_apart(
     rows = Counter(a.start.key.item for a in result.attempts)
     assert rows == {n: 4 if n == 3 else 2 for n in range(6)}
     assert result.agreement["vote"].share == 0.75  # the least sure item
+
+
+async def test_equal_questions_about_different_ballots_are_different_attempts(settings: Settings) -> None:
+    @guard(asks=1)
+    async def judged(answer: Answer, ctx: GuardContext[str]) -> AsyncIterator[Finding]:
+        if (await ctx.ask(STRONG, "Is it good?", Answer, answer=answer.text)).text != "good":
+            yield Finding("the judge says no")
+
+    models = {FAST: by_ballot(["a", "a"]), STRONG: Scripted(say("good"))}
+    async with runtime("memory", settings, models) as rt:
+        result = await rt.run(flow(voting(Vote(FAST), guards=[judged.reject()])), "q")
+    assert {ballot_of(a.start) for a in result.attempts if a.start.role == "guard"} == {0, 1}
 
 
 async def test_what_is_stored_about_a_vote_is_shown(settings: Settings) -> None:
@@ -160,6 +178,17 @@ async def test_when_the_budget_refuses_ballots_those_that_are_in_decide_if_they_
         assert ended.spend.calls == 3
         decided = await rt.run(flow(voting(Vote(FAST))), "q", run_id="s", budget=Budget(calls=4))
         assert decided.unwrap() == say("a")
+
+
+async def test_ballots_beyond_the_one_that_was_refused_count_too(settings: Settings) -> None:
+    third = Model("third")
+    panel = {FAST: 1.0, replace(STRONG, max_tokens=100_000): 0.5, third: 2.0}
+    models = {FAST: Scripted(say("a")), STRONG: Scripted(say("a")), third: Scripted(say("a"))}
+    async with runtime("memory", settings, models) as rt:
+        stage = voting(Vote(panel, rule=ahead_by(2), family_discount=1.0))
+        result = await rt.run(flow(stage), "q", budget=Budget(tokens=10_000))
+    assert result.unwrap() == say("a")
+    assert [model.count for model in models.values()] == [1, 0, 1]
 
 
 async def test_a_ballot_waits_for_what_another_has_reserved_before_the_budget_counts_as_spent(
