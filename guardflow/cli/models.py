@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +11,9 @@ from guardflow.hashing import JSON
 
 from .options import AsJson, ModelFlags, settings_for
 from .output import cell, console, print_json, print_result, table_console
+
+if TYPE_CHECKING:
+    from guardflow.values import Model
 
 app = typer.Typer(
     help="Models: roles and weights.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -33,21 +36,29 @@ def list_(model: ModelFlags = None, json_output: AsJson = False) -> None:
         try:
             found = models.resolve(Model(role))
             price = "free" if found.price == "free" else "known" if found.price is not None else "unknown"
-            rows.append((role, found.name, str(found.context or ""), str(found.max_tokens), price, ""))
+            known = (role, found.name, str(found.context or ""), str(found.max_tokens), price, _limits(found))
+            rows.append((*known, ""))
         except ConfigError as error:
-            rows.append((role, "", "", "", "", str(error)))
+            rows.append((role, "", "", "", "", "", str(error)))
     weights = [(w.name, str(w.path)) for w in available(settings)]
     if json_output:
-        keys = ("role", "model", "context", "max_tokens", "price", "error")
+        keys = ("role", "model", "context", "max_tokens", "price", "limits", "error")
         listed = [dict(zip(keys, row, strict=True)) for row in rows]
         print_json({"roles": cast("JSON", listed), "weights": cast("JSON", [list(w) for w in weights])})
         return
-    table = Table("role", "model", "context", "max_tokens", "price", box=None)
+    table = Table("role", "model", "context", "max_tokens", "price", "limits", box=None)
     for row in rows:
-        table.add_row(*map(cell, (row[0], row[1] or row[5], *row[2:5])))
+        table.add_row(*map(cell, (row[0], row[1] or row[6], *row[2:6])))
     table_console().print(table)
     for name, path in weights:
         print_result(f"weights: {name} ({path})")
+
+
+def _limits(model: Model) -> str:
+    """What is declared about the model's provider; empty if nothing is."""
+    named = (("rpm", model.rpm), ("tpm", model.tpm), ("concurrency", model.concurrency))
+    parts = [f"{name} {limit}" for name, limit in named if limit is not None]
+    return ", ".join([*parts, "hedged"] if model.hedge else parts)
 
 
 @app.command()

@@ -107,9 +107,11 @@ class Climb:
             return await self._degraded(failure, message)
         if failure.kind is Kind.BUDGET:
             status: Status = "over_budget"
+        elif failure.retry_after == float("inf"):
+            # Held back by storm control: no answer was bad, its provider is out.
+            status, message = "waiting", f"{message}; resume the run when it is back"
         else:
-            # Held back by storm control: no answer was bad, its provider is out. The run goes on when it is back.
-            status = "waiting" if action == "park" or failure.retry_after == float("inf") else "abstained"
+            status = "waiting" if action == "park" else "abstained"
         return self._outcome(
             status, kind=failure.kind, message=message, findings=failure.findings, agreement=agreement
         )

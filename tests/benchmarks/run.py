@@ -17,6 +17,7 @@ from pathlib import Path
 from harness import Row, Series, Stopwatch, ask, table
 from peers_calls import ANSWER, LIMIT
 from peers_research import write_pages
+from peers_storm import storm_rows
 from votes import measure
 
 from guardflow.testing import FaultProcess, Reply
@@ -186,6 +187,7 @@ BENCHMARKS: dict[str, Callable[[Plan], Sequence[Row]]] = {
     "imports": imports,
     "votes": votes,
     "research": research,
+    "storm": lambda plan: storm_rows(plan.repeat, plan.calls, plan.folder),
 }
 
 

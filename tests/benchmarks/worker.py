@@ -22,7 +22,13 @@ PEERS = {
     "replay-dbos": ("peers_replay", "dbos_peer"),
     "replay-guardflow": ("peers_replay", "guardflow_peer"),
     "cache": ("peers_cache", "cache_peer"),
+    "storm-dead": ("peers_storm", "dead_peer"),
+    "storm-hedge": ("peers_storm", "hedge_peer"),
     "research": ("peers_research", "research_peer"),
+    "faulty-guardflow": ("peers_faulty", "guardflow_peer"),
+    "faulty-instructor": ("peers_faulty", "instructor_peer"),
+    "faulty-pydantic-ai": ("peers_faulty", "pydantic_ai_peer"),
+    "faulty-best": ("peers_faulty", "best_peer"),
 }
 """Peers by name: the module here, and the function in it that is given the options."""
 
