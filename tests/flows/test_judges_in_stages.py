@@ -47,7 +47,7 @@ GROUNDED = grounded("reply", source="text", model=Model("judge"), asks=3)
 
 
 @pytest.mark.parametrize(("said", "status"), [(CONFIRMS, "ok"), (DENIES, "abstained")])
-def test_a_judge_decides_on_a_paraphrase(said: object, status: Status) -> None:
+def test_a_judge_decides_on_a_paraphrase(said: dict[str, object], status: Status) -> None:
     judge = Scripted(said)
     with using({"fast": Scripted(PARAPHRASE), "judge": judge}):
         outcome = asyncio.run(stage(GROUNDED.reject()).outcome(PAGE))

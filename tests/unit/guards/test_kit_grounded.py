@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from guardflow.errors import ModelCallError, StageError
-from guardflow.guards import Guard, GuardContext, check
+from guardflow.guards import Guard, GuardContext, GuardUse, check
 from guardflow.guards.kit import grounded
 from guardflow.guards.kit.support import ground_of
 from guardflow.guards.kit.terms import words_of
@@ -151,7 +151,10 @@ def test_findings_name_the_claim_and_the_nearest_passage() -> None:
 
 @pytest.mark.anyio
 async def test_unsupported_claims_can_be_dropped() -> None:
-    use = grounded("claims[*].text", source=lambda given: [p["text"] for p in given["pages"]]).drop()
+    def page_texts(given: dict[str, Any]) -> list[str]:
+        return [page["text"] for page in given["pages"]]
+
+    use: GuardUse[Any, Any] = grounded("claims[*].text", source=page_texts).drop()
     result = await check(ANSWER, [use], CTX, revalidate=Answer.model_validate)
     assert [c.text for c in result.value.claims] == ["The pool holds ten connections."]
 
