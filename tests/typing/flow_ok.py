@@ -29,7 +29,9 @@ from guardflow import (
     Spend,
     Stage,
     Status,
+    Vote,
     abstain,
+    ahead_by,
     degrade,
     fan_out,
     first_of,
@@ -119,6 +121,10 @@ async def looked_up(question: Question, findings: tuple[Finding, ...]) -> Answer
 # --- model stages -----------------------------------------------------------------------------------
 
 plan = LLMStage("plan", Question, Plan, prompt="qa/plan", model=FAST)
+voted = LLMStage(
+    "voted", Question, Plan, prompt="qa/plan", model=Vote({FAST: 1.0}, rule=ahead_by(2), split=FAST)
+)
+assert_type(voted, LLMStage[Question, Plan])
 answer = LLMStage(
     "answer",
     Question,
