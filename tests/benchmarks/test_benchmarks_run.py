@@ -79,6 +79,16 @@ def test_research_over_generated_pages_is_measured(tmp_path: Path, harness: Modu
     assert said["requests"][0] > 3
 
 
+def test_stages_in_trouble_run_with_storm_control_and_without(tmp_path: Path) -> None:
+    with FaultServer(Reply.status(503)) as dead, FaultServer(Reply.json({"text": "fine"})) as alive:
+        trouble: dict[str, object] = {"dead": dead.base_url, "alive": alive.base_url, "control": True}
+        calm: dict[str, object] = {"server": alive.base_url, "calls": 5, "hedge": True}
+        said = run(tmp_path, ("storm-dead", trouble), ("storm-hedge", calm))
+        assert dead.count == said[0]["first"][0]
+    assert (said[0]["second"], said[0]["lost"]) == ([0], [0])
+    assert set(said[1]) == {"p50", "p95", "p99", "requests", "tokens"}
+
+
 def test_the_table_shows_losses(harness: ModuleType) -> None:
     row = harness.Row
     text = harness.table(

