@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from faulty import faulty_rows
 from harness import Row, Series, Stopwatch, ask, table
 from peers_calls import ANSWER, LIMIT
 from peers_research import write_pages
@@ -187,6 +188,7 @@ BENCHMARKS: dict[str, Callable[[Plan], Sequence[Row]]] = {
     "imports": imports,
     "votes": votes,
     "research": research,
+    "faulty": lambda plan: faulty_rows(plan.calls, plan.folder),
     "storm": lambda plan: storm_rows(plan.repeat, plan.calls, plan.folder),
 }
 
