@@ -14,6 +14,7 @@ Who may import whom, high to low; a module imports only from lines below its own
     models | prompts | store   litellm, Jinja and SQL live behind these doors
     events | settings
     classify                   a raw answer or an exception -> Kind
+    records                    what is stored of runs
     values                     the frozen nouns
     agreement                  how sure a vote was
     kinds | hashing | stats

@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 
 from guardflow.agreement import Agreement
 from guardflow.errors import ConfigError, StageEnded
-from guardflow.hashing import JSON, value_hash
+from guardflow.hashing import JSON
 from guardflow.kinds import Kind
 
 OutT = TypeVar("OutT")
@@ -404,70 +404,3 @@ class Outcome(Generic[OutT]):
             return self.value  # pyright: ignore[reportReturnType]  # a value is there by the status
         because = f" ({self.kind.name})" if self.kind is not None and self.kind.name else ""
         raise StageEnded(f"stage {self.stage!r} ended {self.status}{because}: {self.message}", outcome=self)
-
-
-@dataclass(frozen=True, slots=True)
-class ItemRow:
-    """One finished item of a fan_out: ``outcome`` is the stored envelope (JSON), keyed by index and input hash."""
-
-    key: CallKey
-    round: int
-    input_hash: str
-    outcome: Mapping[str, JSON]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRow:
-    """A stage call that ended was opened again: by a resume, or by a person's answer.
-
-    ``answer`` is None for a plain retry; else ``{"value": ...}`` or ``{"skip": true}``.
-    """
-
-    key: CallKey
-    round: int
-    reason: Literal["resume", "answer"]
-    answer: Mapping[str, JSON] | None = None
-
-
-RunState = Literal["pending", "running", "ended"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run as stored. ``input`` and ``output`` are JSON; ``error`` is a message.
-
-    ``active_seconds`` is the time the run was really executing, summed over resumes. A child run has a
-    ``parent``; the lease (``owner``, ``epoch``) is that of its ``root``.
-    """
-
-    run_id: str
-    pipeline: str
-    input: JSON
-    input_hash: str
-    state: RunState
-    status: Status | None
-    output: JSON
-    error: str
-    root: str
-    parent: str | None
-    forked_from: str | None
-    owner: str | None
-    epoch: int
-    active_seconds: float
-    options: Mapping[str, JSON]
-    created_at: float
-    ended_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to execute a run: ``owner`` is ``host:boot:pid:nonce``. ``epoch`` grows by 1 at every claim."""
-
-    run_id: str
-    owner: str
-    epoch: int
-
-
-def input_hash(value: JSON) -> str:
-    """The identity of a stage's or a run's input."""
-    return value_hash(value)

@@ -13,7 +13,8 @@ import typer
 
 from guardflow.errors import DatabaseError, DatabaseUnreachable, RunNotFound, UsageError
 from guardflow.hashing import JSON
-from guardflow.values import RunRow, Status
+from guardflow.records import RunRow
+from guardflow.values import Status
 
 from .executing import drive, finish
 from .keeping import check_folder, kept

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from guardflow.flow.agreement_json import agreement_from
 from guardflow.flow.places import ballot_of
-from guardflow.values import Attempt, Finding, ItemRow, RunRow, Spend
+from guardflow.records import ItemRow, RunRow
+from guardflow.values import Attempt, Finding, Spend
 
 from .output import cell, cost, count, money
 from .progress import COLOURS, MARKS, seconds, step_label

@@ -17,7 +17,8 @@ from guardflow.budget import Meter, fold
 from guardflow.errors import StageError
 from guardflow.kinds import Kind
 from guardflow.ladder import Failure
-from guardflow.values import Attempt, CallKey, Finding, Outcome, RoundRow, Status
+from guardflow.records import RoundRow
+from guardflow.values import Attempt, CallKey, Finding, Outcome, Status
 
 from .ascent import Ascent, Fallen
 from .asking import Answer, Conversation

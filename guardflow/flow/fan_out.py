@@ -14,7 +14,8 @@ import anyio
 from guardflow.errors import StageEnded, StageError
 from guardflow.events import ItemsFinished
 from guardflow.hashing import JSON, canonical_json
-from guardflow.values import Attempt, CallKey, ItemRow, Outcome
+from guardflow.records import ItemRow
+from guardflow.values import Attempt, CallKey, Outcome
 
 from .envelope import INLINE_LIMIT, VERSION, pack, stored_value, unpack
 from .pipeline import Pipeline, run_children

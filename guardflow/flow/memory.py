@@ -16,16 +16,8 @@ import anyio
 from guardflow.budget import fold
 from guardflow.errors import LeaseLost, ReplayMismatch, StageError, StateError
 from guardflow.hashing import content_hash
-from guardflow.values import (
-    Attempt,
-    AttemptEnd,
-    AttemptStart,
-    Completion,
-    ItemRow,
-    RoundRow,
-    Spend,
-    Verdict,
-)
+from guardflow.records import ItemRow, RoundRow
+from guardflow.values import Attempt, AttemptEnd, AttemptStart, Completion, Spend, Verdict
 
 from .protocols import ChildRun, Envelope
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from guardflow.errors import LeaseLost, RunIsLive, RunNotFound, StateError
 from guardflow.hashing import JSON
-from guardflow.values import Lease, RunRow, Status
+from guardflow.records import Lease, RunRow
+from guardflow.values import Status
 
 from .memory import Journal, MemoryArtifacts, MemoryCache, MemoryEngine, MemoryLedger
 from .protocols import ChildRun, Engine, Envelope

@@ -11,19 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from guardflow.hashing import JSON
-from guardflow.values import (
-    Attempt,
-    AttemptEnd,
-    AttemptStart,
-    Completion,
-    ItemRow,
-    Lease,
-    RoundRow,
-    RunRow,
-    Spend,
-    Status,
-    Verdict,
-)
+from guardflow.records import ItemRow, Lease, RoundRow, RunRow
+from guardflow.values import Attempt, AttemptEnd, AttemptStart, Completion, Spend, Status, Verdict
 
 Envelope = Mapping[str, JSON]
 """What a step stores: always a JSON object with ``v``, ``name``, ``in`` (input hash) and a status."""

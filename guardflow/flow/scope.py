@@ -18,7 +18,8 @@ import anyio
 
 from guardflow.budget import BudgetLeft, Meter
 from guardflow.errors import StageError
-from guardflow.values import Attempt, CacheMode, CallKey, ItemRow, Outcome, RoundRow
+from guardflow.records import ItemRow, RoundRow
+from guardflow.values import Attempt, CacheMode, CallKey, Outcome
 
 from .agreement_json import least_sure
 from .protocols import Artifacts, Engine, Ledger, Mailbox, ResponseCache

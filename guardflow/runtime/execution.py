@@ -19,7 +19,8 @@ from guardflow.flow.envelope import pack
 from guardflow.flow.protocols import ChildRun, Engine, Envelope
 from guardflow.flow.scope import Scope
 from guardflow.hashing import JSON
-from guardflow.values import CacheMode, Outcome, RunRow, Spend
+from guardflow.records import RunRow
+from guardflow.values import CacheMode, Outcome, Spend
 
 from .registry import AnyPipeline
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from guardflow.errors import NotResumable, RunExists
-from guardflow.values import RunRow
+from guardflow.records import RunRow
 
 from .backend import Backend
 

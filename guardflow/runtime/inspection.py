@@ -14,7 +14,8 @@ from guardflow.errors import RunNotFound
 from guardflow.flow.places import ballot_of
 from guardflow.flow.protocols import Envelope
 from guardflow.hashing import JSON
-from guardflow.values import Attempt, ItemRow, RunRow, Spend, Status
+from guardflow.records import ItemRow, RunRow
+from guardflow.values import Attempt, Spend, Status
 
 if TYPE_CHECKING:
     from guardflow.settings import Settings

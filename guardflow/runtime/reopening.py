@@ -12,7 +12,8 @@ from typing import Literal, cast
 from guardflow.flow.envelope import findings_from
 from guardflow.flow.protocols import Envelope
 from guardflow.hashing import JSON
-from guardflow.values import CallKey, ItemRow, RoundRow
+from guardflow.records import ItemRow, RoundRow
+from guardflow.values import CallKey
 
 from .backend import Backend
 from .result import Parked

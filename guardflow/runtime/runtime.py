@@ -34,6 +34,7 @@ from guardflow.hashing import JSON
 from guardflow.models.client import ModelClient
 from guardflow.models.routing import Models
 from guardflow.prompts import PromptLibrary, default_roots
+from guardflow.records import Lease, RunRow
 from guardflow.settings import (
     Settings,
     installation_secret,
@@ -41,7 +42,7 @@ from guardflow.settings import (
     provider_environment,
     secret_values,
 )
-from guardflow.values import CacheMode, Lease, Model, RunRow
+from guardflow.values import CacheMode, Model
 
 from .backend import MEMORY, Backend, Verb, open_backend
 from .execution import Executor, new_run, refuse_other

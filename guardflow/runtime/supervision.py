@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from guardflow.errors import GuardflowError, RunIsLive, RunNotFound
-from guardflow.values import Lease
+from guardflow.records import Lease
 
 if TYPE_CHECKING:
     from .runtime import Runtime

@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from guardflow.errors import DatabaseError, StateError
-from guardflow.values import Attempt, AttemptEnd, AttemptStart, ItemRow, RoundRow, Spend, Verdict
+from guardflow.records import ItemRow, RoundRow
+from guardflow.values import Attempt, AttemptEnd, AttemptStart, Spend, Verdict
 
 from . import rows, schema
 from .cells import to_cell

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Row as Fetched
 from guardflow.errors import DatabaseError
 from guardflow.hashing import JSON
 from guardflow.kinds import Kind
+from guardflow.records import ItemRow, RoundRow, RunRow, RunState
 from guardflow.values import (
     Attempt,
     AttemptEnd,
@@ -20,13 +21,9 @@ from guardflow.values import (
     CallKey,
     Completion,
     Finding,
-    ItemRow,
     Path,
     Reservation,
     Role,
-    RoundRow,
-    RunRow,
-    RunState,
     Status,
     Usage,
     Verdict,

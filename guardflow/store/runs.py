@@ -17,7 +17,8 @@ from sqlalchemy.engine import Connection
 
 from guardflow.errors import GuardflowError, RunIsLive, RunNotFound, StateError
 from guardflow.hashing import JSON
-from guardflow.values import Lease, RunRow, Status
+from guardflow.records import Lease, RunRow
+from guardflow.values import Status
 
 from . import rows, schema
 from .cells import from_cell, from_json_cell, to_cell, to_json_cell

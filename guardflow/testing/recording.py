@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from guardflow.classify import redact
 from guardflow.errors import CassetteError, RunNotFound
+from guardflow.records import RunRow
 from guardflow.testing.tape import Tape, tape_of
-from guardflow.values import RunRow
 
 if TYPE_CHECKING:
     from guardflow.settings import Settings

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from guardflow.records import RunRow
 from guardflow.store import Store, open_store
-from guardflow.values import AttemptStart, CallKey, Reservation, RunRow
+from guardflow.values import AttemptStart, CallKey, Reservation
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

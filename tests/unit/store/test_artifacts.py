@@ -7,8 +7,9 @@ import pytest
 
 from guardflow.errors import DatabaseError, StateError
 from guardflow.hashing import content_hash
+from guardflow.records import ItemRow, RoundRow, RunRow
 from guardflow.store import Store
-from guardflow.values import CallKey, ItemRow, RoundRow, RunRow
+from guardflow.values import CallKey
 
 pytestmark = pytest.mark.anyio
 NewRun = Callable[..., RunRow]

@@ -24,10 +24,11 @@ from guardflow.errors import (
     RunNotFound,
     StateError,
 )
+from guardflow.records import ItemRow, RunRow
 from guardflow.store import Store, open_readonly, open_store
 from guardflow.store.committer import Committer, Entry
 from guardflow.store.statements import PUT_ARTIFACT
-from guardflow.values import AttemptEnd, AttemptStart, CallKey, ItemRow, RunRow, Verdict
+from guardflow.values import AttemptEnd, AttemptStart, CallKey, Verdict
 
 pytestmark = pytest.mark.anyio
 Asked = Callable[..., AttemptStart]

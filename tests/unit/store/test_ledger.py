@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from guardflow import budget
 from guardflow.errors import DatabaseError, LeaseLost, StateError
 from guardflow.kinds import Kind
+from guardflow.records import ItemRow, RoundRow, RunRow
 from guardflow.store import Store, owner_id, rows
 from guardflow.store.cells import Document, from_json_cell, to_json_cell
 from guardflow.store.committer import Entry
@@ -25,10 +26,7 @@ from guardflow.values import (
     CallKey,
     Completion,
     Finding,
-    ItemRow,
     Reservation,
-    RoundRow,
-    RunRow,
     Spend,
     Usage,
     Verdict,

@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 from guardflow.errors import LeaseLost, RunIsLive, RunNotFound, StateError
+from guardflow.records import RunRow
 from guardflow.store import Store, owner_id
 from guardflow.store.leases import Owner, is_dead
-from guardflow.values import RunRow
 
 pytestmark = pytest.mark.anyio
 NewRun = Callable[..., RunRow]
