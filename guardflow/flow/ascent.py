@@ -43,6 +43,7 @@ class Ascent:
         ballot: which ballot they belong to.
         gate: what a ballot waits at before anything new is sent, and where the budget has no room for it now. An
             answer that had to be repaired is a failure behind a gate.
+        patience: whose rungs say how long a provider that is out is waited for; the ladder's own by default.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Ascent:
         role: Role = "answer",
         ballot: int = 0,
         gate: Gate | None = None,
+        patience: Ladder | None = None,
     ) -> None:
         self._subject, self._verdicts, self._ladder = subject, verdicts, ladder
         self._role: Role = role
         self._ballot, self._gate = ballot, gate
+        self._patience = patience or ladder
         self._path: list[str] = []
         self._sent = 0
 
@@ -109,7 +112,7 @@ class Ascent:
                     prompt_hash=prompt_hash,
                     role=self._role,
                     ballot=self._ballot,
-                    patience=partial(patience_of, self._ladder, self._path, call),
+                    patience=partial(patience_of, self._patience, self._path, call),
                 )
                 judged = await self._judged(answer, request)
             no_room = answer.kind is Kind.BUDGET and not answer.row

@@ -15,7 +15,7 @@ import anyio.abc
 
 from guardflow.errors import ModelCallError
 from guardflow.kinds import Kind
-from guardflow.ladder import Failure
+from guardflow.ladder import Failure, Ladder
 from guardflow.values import Finding
 from guardflow.vote import AllSpoiled, Ballot, Cast, Decided, Split, Spoiled, Standing, Undecided
 
@@ -65,6 +65,9 @@ class Panel:
         self._standing: Standing | None = None
         self._turns = Turns(is_open=not subject.talk.history)
         self._errors: list[Exception] = []
+        # No ballot of a provider that is out is waited for where another model, now or later, can be asked.
+        several = len({(model.name, model.api_base) for model, _ in ballots.vote.panel}) > 1
+        self._patience = Ladder() if several else subject.prepared.ladder
 
     async def run(self) -> PanelEnd:
         """Hold the vote. Ballots in flight when it is decided are cancelled, and settled at what they reserved."""
@@ -143,7 +146,9 @@ class Panel:
         verdicts = Verdicts(subject, lane=number + 1, gate=place)
         ended = await self._checked_again(number, verdicts)
         if ended is None:
-            climb = Ascent(subject, verdicts, ballots.ladder, ballot=number, gate=place)
+            climb = Ascent(
+                subject, verdicts, ballots.ladder, ballot=number, gate=place, patience=self._patience
+            )
             ended = await climb.climb(subject.prepared.ballot_call(ballots.vote, number))
         if isinstance(ended, Accepted):
             self._accepted[number] = ended

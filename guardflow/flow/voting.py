@@ -6,6 +6,7 @@ The climb of the stage calls it where it would ask a single model. Whatever it r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -102,7 +103,8 @@ class Voting:
         call = prepared.split_call(self._ballots.vote)
         seed = prepared.request(call, self._subject.variables).hash
         shown = tie_break(split.candidates, seed=seed, fence=fence_evidence)
-        climb = Ascent(self._subject, self._verdicts, self._ballots.ladder, role="split")
+        ladder, patience = self._ballots.ladder, prepared.ladder
+        climb = Ascent(self._subject, self._verdicts, ladder, role="split", patience=patience)
         ended = await climb.climb(replace(call, turns=(shown,)))
         if isinstance(ended, Accepted):
             return Won(ended, replace(split.agreement, decided="split"))
@@ -141,8 +143,9 @@ def _failure(standing: Split | AllSpoiled, counted: Counted, rule: str) -> tuple
         return Failure(Kind.DISAGREED, None, findings), said
     alike = (f for _, f in sorted(counted.failures.items()) if f.kind is standing.kind)
     failure = next(alike, Failure(standing.kind))
-    # How long a provider asked one ballot to wait says nothing about the next model.
-    failure = replace(failure, retry_after=None)
+    # How long a provider asked one ballot to wait says nothing about the next model; that none could be sent does.
+    out = all(f.retry_after == math.inf for f in counted.failures.values()) and not counted.accepted
+    failure = replace(failure, retry_after=math.inf if out and counted.failures else None)
     why = "; ".join(f"{f.where()} {f.message}" for f in failure.findings[:3])
     spoiled = f"too few of the ballots are valid; most failed as {standing.kind.name}"
     return failure, f"{spoiled}: {why}" if why else spoiled
