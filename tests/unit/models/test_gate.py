@@ -172,6 +172,8 @@ async def test_the_patient_wait_for_one_probe_and_all_go_on_when_it_is_good() ->
             await anyio.sleep(0.02)
             assert broken.in_flight == 1  # nobody beside the probe
         broken.leave(permit, None)
+        if permit.probe:
+            assert broken.concurrency.limit == QUICK.after_outage  # not all of them at once
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
@@ -210,6 +212,17 @@ async def test_rates_hold_and_a_request_never_sent_is_given_back() -> None:
     assert await admitted(slow, 100)  # 80 of its tokens came back, the rest was refilled
     with pytest.raises(ConfigError, match="may take 2000 tokens"):
         await slow.enter(2000)
+
+
+async def test_tokens_that_were_not_used_come_back_with_the_answer() -> None:
+    clock = Clock()
+    slow = Gate("openai/x", Limits(tpm=1000), QUICK, clock)
+    slow.leave(await admitted(slow, 100), None, used=20)
+    assert slow._delay(clock.now, 80) == 0
+    assert slow._delay(clock.now, 100) > 0
+    slow.leave(await admitted(slow, 80), Kind.RATE_LIMIT)  # nothing was used at all
+    assert slow._delay(clock.now, 80) == 0
+    assert slow.taken == (2, 20)
 
 
 async def test_retries_beyond_the_budget_wait_or_are_refused() -> None:
@@ -264,10 +277,13 @@ async def test_processes_follow_each_other_without_telling_addresses() -> None:
     assert here is not None
     assert there is not None
 
+    told: dict[str, list[object]] = {"a": [], "b": []}
+
     def exchange() -> None:
         for teller, listener, name in ((ours, theirs, "a"), (theirs, ours, "b")):
             news = teller.news(epoch=clock.now + 5e8)
             assert "hunter22" not in str(news)
+            told[name] += [state["breaker"] for state in news.values()]
             listener.hear([Said(key, name, state) for key, state in news.items()], epoch=clock.now + 5e8)
 
     await admitted(here)
@@ -279,7 +295,8 @@ async def test_processes_follow_each_other_without_telling_addresses() -> None:
     assert there.paused_until == pytest.approx(clock.now + 7)
     assert there._delay(clock.now, 1) > here.breaker.delay(clock.now)  # whoever opened it probes first
     assert not ours.news(epoch=clock.now + 5e8)  # nothing is told twice
-    assert all(state["breaker"] == "as told" for state in theirs.news(epoch=clock.now + 5e8).values())
+    assert told["a"][-1] == "open"
+    assert told["b"][-1] == "as told"  # who heard it does not say it again
     clock.now += 10
     probe = await admitted(here)
     exchange()
