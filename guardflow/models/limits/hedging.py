@@ -18,14 +18,14 @@ _FRESH = 8
 class Hedging:
     """The latencies of one model, and the hedges that its traffic has earned."""
 
-    __slots__ = ("_delay", "_new", "_policy", "_saved", "_seconds")
+    __slots__ = ("_new", "_p95", "_policy", "_saved", "_seconds", "_thrice")
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._seconds: deque[float] = deque(maxlen=_KEPT)
         self._saved = policy.hedge_burst
-        self._delay: float | None = None
-        self._new = 0
+        self._p95 = self._thrice = 0.0
+        self._new = _FRESH
 
     def took(self, seconds: float) -> None:
         """A request was answered after so long, or was given up then: it would have taken longer still."""
@@ -33,15 +33,19 @@ class Hedging:
         self._new += 1
 
     def delay(self) -> float | None:
-        """Seconds after which to hedge: the smaller of p95 and three medians. None until enough is known."""
+        """Seconds after which to hedge: the smaller of p95 and three medians. None until enough is known.
+
+        Where few hedges are left it is three medians: they go to what is slow for sure, not to the edge of normal.
+        """
         if len(self._seconds) < self._policy.hedge_after:
             return None
-        if self._delay is None or self._new >= _FRESH:
+        if self._new >= _FRESH:
             ranked = sorted(self._seconds)
-            p95 = ranked[min(int(0.95 * len(ranked)), len(ranked) - 1)]
-            self._delay = min(p95, 3 * ranked[len(ranked) // 2])
+            self._p95 = ranked[min(int(0.95 * len(ranked)), len(ranked) - 1)]
+            self._thrice = 3 * ranked[len(ranked) // 2]
             self._new = 0
-        return self._delay
+        scarce = 2 * self._saved < self._policy.hedge_burst
+        return self._thrice if scarce else min(self._p95, self._thrice)
 
     def earn(self) -> None:
         """A first try is sent."""

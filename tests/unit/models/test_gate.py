@@ -287,6 +287,7 @@ async def test_processes_follow_each_other_without_telling_addresses() -> None:
             listener.hear([Said(key, name, state) for key, state in news.items()], epoch=clock.now + 5e8)
 
     await admitted(here)
+    await admitted(there)
     exchange()
     await breaks(here)
     here.pause(clock.now + 7)
