@@ -13,7 +13,7 @@ class RetryBudget:
 
     Example:
         >>> budget = RetryBudget(Policy(retry_start=1.0), now=0.0)
-        >>> budget.reserve(now=0.0, most=0.0), budget.reserve(now=0.0, most=0.5)
+        >>> budget.reserve(now=0.0, most=0.0), budget.reserve(now=0.0, most=0.1)
         (0.0, None)
     """
 
