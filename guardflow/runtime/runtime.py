@@ -25,8 +25,6 @@ from guardflow.errors import (
     RunNotFound,
 )
 from guardflow.events import Event, RunFinished
-from guardflow.flow.agreement_json import votes_from
-from guardflow.flow.envelope import unpack
 from guardflow.flow.pipeline import Pipeline
 from guardflow.flow.protocols import Envelope
 from guardflow.flow.scope import Services
@@ -45,6 +43,7 @@ from guardflow.settings import (
 from guardflow.values import CacheMode, Model
 
 from .backend import MEMORY, Backend, Verb, open_backend
+from .ending import result_of
 from .execution import Executor, new_run, refuse_other
 from .housekeeping import fork_run, prune_runs
 from .registry import AnyPipeline, Registry
@@ -429,27 +428,4 @@ class Runtime:
 
     async def _result(self, run_id: str, envelope: Envelope | None) -> RunResult[object]:
         row = await self._row(run_id)
-        spend = await self.backend.ledger.spend(run_id)
-        stored = envelope or (cast("Envelope", row.output) if isinstance(row.output, Mapping) else None)
-        status = row.status or "failed"
-        if stored is None:
-            return RunResult(run_id, row.pipeline, status, None, row.error, spend)
-        outcome = await unpack(
-            stored, self.pipelines.get(row.pipeline).output, artifacts=self.backend.artifacts
-        )
-        parked = ()
-        if outcome.status == "waiting":
-            ended = await find_ended(self.backend, run_id)
-            parked = tuple(call.parked() for call in ended.calls if call.waits)
-        return RunResult(
-            run_id,
-            row.pipeline,
-            outcome.status,
-            outcome.value,
-            outcome.message,
-            spend,
-            degraded=tuple(cast("Sequence[str]", stored.get("degraded", ()))),
-            agreement=votes_from(stored.get("votes")),
-            parked=parked,
-            attempts=await self.backend.ledger.attempts(run_id),
-        )
+        return await result_of(self.backend, self.pipelines, row, envelope)
