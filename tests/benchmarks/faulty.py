@@ -35,7 +35,7 @@ class Contestant:
 
     name: str
     peer: str
-    options: Mapping[str, object] = field(default_factory=dict[str, object])
+    options: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
 
 
 OURS = Contestant(

@@ -7,16 +7,21 @@ guardflow's stage runs durably on SQLite, with two guards, the ledger and a budg
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import anyio
 from harness import Stopwatch
 from pydantic import BaseModel, Field
 
+if TYPE_CHECKING:
+    from guardflow import LLMStage, Model, Vote
+
 LIMIT = 50
 """Calls at a time."""
+T = TypeVar("T")
 SYSTEM = "You read a page and say what it claims. Answer in JSON, in the language of the page."
 USER = "Title: {title}\n\n{text}\n\nWhich claims does the page make, and how sure is it of each?"
 
@@ -65,17 +70,17 @@ def messages(page: Page) -> list[dict[str, str]]:
     ]
 
 
-async def spread(call: Callable[[Page], Awaitable[Reading]], items: list[Page]) -> list[Reading]:
-    """Call for every page, `LIMIT` at a time."""
+async def spread(call: Callable[[Page], Awaitable[T]], items: list[Page], *, limit: int = LIMIT) -> list[T]:
+    """Call for every page, ``limit`` at a time."""
     todo: Iterator[Page] = iter(items)
-    done: list[Reading] = []
+    done: list[T] = []
 
     async def work() -> None:
         for page in todo:
             done.append(await call(page))  # noqa: PERF401  # an extend would take the iterator for itself
 
     async with anyio.create_task_group() as group:
-        for _ in range(min(LIMIT, len(items))):
+        for _ in range(min(limit, len(items))):
             group.start_soon(work)
     return done
 
@@ -176,11 +181,65 @@ async def guardflow_peer(*, guards: str = "inline", **options: object) -> Mappin
     Args:
         guards: ``"inline"``, or ``"threads"`` for guards that are not declared quick.
     """
-    from guardflow import Budget, Finding, GuardContext, LLMStage, Model, Runtime, fan_out, guard, pipeline
-    from guardflow.prompts import inline_prompt
+    async with durably(lambda base: reading_stage(bench_model(base), inline=guards == "inline")) as run:
+        found = await measured(run, **options)
+    assert "dbos" in sys.modules  # durable, then
+    return found
+
+
+@asynccontextmanager
+async def durably(
+    stage_at: Callable[[str], LLMStage[Page, Reading]], *, limit: int = LIMIT
+) -> AsyncIterator[Callable[[str, list[Page]], Awaitable[object]]]:
+    """What runs a stage over pages in one durable run, given the address of its server.
+
+    Args:
+        stage_at: the stage for an address; made once for each.
+        limit: calls of the stage at a time.
+    """
+    from guardflow import Budget, Runtime, fan_out, pipeline
     from guardflow.settings import Settings
 
-    @guard(inline=guards == "inline")
+    stages: dict[str, LLMStage[Page, Reading]] = {}
+    now: list[tuple[LLMStage[Page, Reading], list[Page]]] = []
+
+    @pipeline("bench")
+    async def bench(count: int) -> int:
+        stage, items = now[-1]
+        return len(await fan_out(stage, items, limit=limit))
+
+    async with Runtime(settings=Settings(home=Path.cwd() / "state")) as runtime:
+
+        async def run(base: str, items: list[Page]) -> object:
+            if base not in stages:
+                stages[base] = stage_at(base)
+            now.append((stages[base], items))
+            budget = Budget(usd=5, tokens=10**9, calls=10**6, seconds=600)
+            result = await runtime.run(bench, len(items), budget=budget)
+            assert result.unwrap() == len(items), result
+            return result
+
+        yield run
+
+
+def bench_model(base: str) -> Model:
+    """The server as a model."""
+    from guardflow import Model
+
+    return Model("openai/bench", api_base=base, price="free", output="json_schema")
+
+
+def reading_stage(model: Model | Vote, *, inline: bool = True) -> LLMStage[Page, Reading]:
+    """guardflow's stage for the question of all peers, with two guards.
+
+    Args:
+        model: whom it asks.
+        inline: whether its guards are declared quick.
+    """
+    from guardflow import Finding, GuardContext, LLMStage, guard
+    from guardflow.prompts import inline_prompt
+
+    @guard(inline=inline)
     def claims_differ(reading: Reading) -> Iterator[Finding]:
         seen: set[str] = set()
         for i, claim in enumerate(reading.claims):
@@ -188,7 +247,7 @@ async def guardflow_peer(*, guards: str = "inline", **options: object) -> Mappin
                 yield Finding("it is said twice", at=("claims", i), evidence=claim.text)
             seen.add(claim.text)
 
-    @guard(inline=guards == "inline")
+    @guard(inline=inline)
     def is_shorter(reading: Reading, ctx: GuardContext[Page]) -> Iterator[Finding]:
         if sum(len(claim.text) for claim in reading.claims) > len(ctx.input.text):
             yield Finding("the claims are longer than the page", at=("claims",))
@@ -199,40 +258,15 @@ async def guardflow_peer(*, guards: str = "inline", **options: object) -> Mappin
         ("title", "text"),
         name="bench",
     )
-
-    def reads(base: str) -> object:
-        return LLMStage(
-            "read",
-            Page,
-            Reading,
-            prompt=prompt,
-            model=Model("openai/bench", api_base=base, price="free", output="json_schema"),
-            guards=[claims_differ.reject(), is_shorter.reject()],
-            max_tokens=1024,
-        )
-
-    stages: dict[str, object] = {}
-    now: list[tuple[object, list[Page]]] = []
-
-    @pipeline("bench")
-    async def bench(count: int) -> int:
-        stage, items = now[-1]
-        return len(await fan_out(stage, items, limit=LIMIT))
-
-    async with Runtime(settings=Settings(home=Path.cwd() / "state")) as runtime:
-
-        async def run(base: str, items: list[Page]) -> object:
-            if base not in stages:
-                stages[base] = reads(base)
-            now.append((stages[base], items))
-            budget = Budget(usd=5, tokens=10**9, calls=10**6, seconds=600)
-            result = await runtime.run(bench, len(items), budget=budget)
-            assert result.unwrap() == len(items), result
-            return result
-
-        found = await measured(run, **options)
-    assert "dbos" in sys.modules  # durable, then
-    return found
+    return LLMStage(
+        "read",
+        Page,
+        Reading,
+        prompt=prompt,
+        model=model,
+        guards=[claims_differ.reject(), is_shorter.reject()],
+        max_tokens=1024,
+    )
 
 
 def _response_format() -> dict[str, object]:

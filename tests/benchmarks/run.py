@@ -16,6 +16,7 @@ from pathlib import Path
 
 from faulty import faulty_rows
 from harness import Row, Series, Stopwatch, ask, table
+from peers_ballots import ballot_rows
 from peers_calls import ANSWER, LIMIT
 from peers_research import write_pages
 from peers_storm import storm_rows
@@ -188,6 +189,7 @@ BENCHMARKS: dict[str, Callable[[Plan], Sequence[Row]]] = {
     "imports": imports,
     "votes": votes,
     "research": research,
+    "vote-cpu": lambda plan: ballot_rows(plan.repeat, plan.calls, plan.rounds, plan.folder),
     "faulty": lambda plan: faulty_rows(plan.calls, plan.folder),
     "storm": lambda plan: storm_rows(plan.repeat, plan.calls, plan.folder),
 }

@@ -127,3 +127,61 @@ def test_votes_are_compared_with_fixed_panels_on_the_same_ballots(harness: Modul
     assert [row.values for row in again] == [row.values for row in rows], "seeded"
     low, high = votes.wilson(50, 100)
     assert (round(low, 4), round(high, 4)) == (0.4038, 0.5962)
+
+
+def test_every_peer_that_asks_several_times_runs(tmp_path: Path, harness: ModuleType) -> None:
+    answer = {"title": "t", "language": "en", "claims": [{"text": "c", "certainty": 0.5}]}
+    ballots = ("ballots-instructor", "ballots-plain", "ballots-durable")
+    faulty = import_module("faulty")
+    faults = faulty.Faults()
+    contestants = [one for one in (faulty.OURS, *faulty.RIVALS) if one.peer != "faulty-pydantic-ai"]
+    with FaultServer(Reply.json(answer)) as fine, FaultServer(answer=faults) as bad:
+        few: dict[str, object] = {"server": fine.base_url, "calls": 2, "rounds": 1}
+        asked: dict[str, object] = {"server": bad.base_url, "questions": 2}
+        said = run(
+            tmp_path,
+            *((peer, few) for peer in ballots),
+            *((one.peer, {**asked, **one.options}) for one in contestants),
+        )
+        assert fine.count == len(ballots) * 3 * (2 + 2)  # ballots, warm-up and round
+        assert sum(faults.asked.values()) == bad.count
+    assert all(metrics["cpu_ms"][0] > 0 and metrics["questions"] == [4] for metrics in said[:3])
+    assert len(said) == len(ballots) + len(contestants)
+    for metrics in said[3:]:
+        assert set(metrics) == {"p95", "0", "1"}
+        assert all(metrics[number][0] in (1, 0, -1) for number in "01")
+
+
+def test_faults_come_as_often_as_they_are_said_to(harness: ModuleType) -> None:
+    invoices = import_module("invoices")
+    places = [(number, nth) for number in range(500) for nth in range(4)]
+    drawn = [invoices.drawn(*place) for place in places]
+    assert drawn == [invoices.drawn(*place) for place in places], "seeded"
+    for fault, share in invoices.SHARES.items():
+        assert abs([one for one, _ in drawn].count(fault) / len(drawn) - share) < 0.03
+    for (number, _), (fault, content) in zip(places, drawn, strict=True):
+        if fault in ("right", "seen", "unseen"):
+            bill = invoices.Bill.model_validate_json(content)
+            assert (bill == invoices.truth(number)) == (fault == "right")
+            seen = invoices.complaint(bill, invoices.invoice(number).text)
+            assert (seen is not None) == (fault == "seen")
+
+
+def test_a_contestant_that_is_not_installed_is_said_to_be_absent(
+    tmp_path: Path, harness: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = import_module("faulty")
+    monkeypatch.delenv(faulty.PYDANTIC_AI, raising=False)
+    monkeypatch.setattr(faulty, "find_spec", lambda _: None)
+    result = faulty.Result([1.0, 0.0, -1.0, 1.0], [2, 3, 3, 2], 0.5)
+    absent = "faulty-pydantic-ai"
+
+    def compete(one: object, questions: int, folder: Path) -> object:
+        return result if faulty._python_of(one.peer) else None
+
+    monkeypatch.setattr(faulty, "compete", compete)
+    text = harness.table(faulty.faulty_rows(4, tmp_path))
+    (line,) = [line for line in text.splitlines() if "pydantic-ai" in line]
+    assert faulty.PYDANTIC_AI in line
+    assert next(one.name for one in faulty.CONTESTANTS if one.peer == absent) in line
+    assert "wrong 25.0 %" in text and "none 25.0 %" in text and "2.50 calls" in text
