@@ -7,7 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
-from vote_lab import FAST, NONE, QUICK, STRONG, Answer, Stubborn, by_ballot, is_good, say, voting
+from pydantic import BaseModel
+from vote_lab import FAST, NONE, PROMPT, QUICK, STRONG, Answer, Stubborn, by_ballot, is_good, say, voting
 
 from guardflow import (
     Finding,
@@ -33,6 +34,7 @@ from guardflow import (
     within,
 )
 from guardflow.errors import LadderError, StageError
+from guardflow.flow.matching import most_matches
 from guardflow.testing import Scripted, using
 from guardflow.values import Request
 
@@ -346,6 +348,20 @@ async def test_a_matcher_is_asked_about_a_pair_once_and_sees_fenced_text() -> No
     assert len(asked) == 1
     assert "it rains" in asked[0]
     assert [a.role for a in outcome.attempts].count("match") == 1
+
+
+class Many(BaseModel):
+    items: list[str]
+
+
+async def test_long_lists_are_compared_by_a_matcher_no_more_often_than_the_worst_case_says() -> None:
+    judge = Scripted({"same": True})
+    vote = Vote(FAST, rule=majority(3), max=3, fields={"items[*]": meaning(STRONG)})
+    said = {n: Many(items=[f"item {i} in words {'abc'[n]}" for i in range(45)]) for n in range(3)}
+    stage = LLMStage("many", str, Many, prompt=PROMPT, model=vote, ladder=NONE)
+    with using({FAST: by_ballot(said), STRONG: judge}):
+        await stage.outcome("q")
+    assert 3 < judge.count <= most_matches(vote) == 60
 
 
 @pytest.mark.parametrize(("fault", "status"), [(Kind.AUTH, "failed"), (Kind.REFUSED, "failed")])
