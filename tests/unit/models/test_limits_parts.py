@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,8 @@ from guardflow.models.limits.concurrency import Concurrency
 from guardflow.models.limits.hedging import Hedging
 from guardflow.models.limits.rate import Rate
 from guardflow.models.limits.retries import RetryBudget
+from guardflow.models.roles import resolve
+from guardflow.settings import load_settings
 
 POLICY = Policy()
 STEPS = st.lists(st.floats(0, 20), min_size=1, max_size=120)
@@ -271,3 +274,30 @@ def test_a_limit_that_lets_nothing_through_is_refused_at_once(bad: dict[str, int
 def test_limits_that_contradict_each_other_are_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="tpm=100 and max_tokens=200"):
         Model("fast", tpm=100, max_tokens=200)
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        ({"rpm": 0}, r"'models.fast.rpm' does not fit \(in flag\)"),
+        ({"concurrency": -2}, r"'models.fast.concurrency' does not fit"),
+        (
+            {"tpm": 100, "max_tokens": 200},
+            r"'models.fast.tpm' does not fit .*max_tokens=200, more than a whole minute",
+        ),
+    ],
+)
+def test_settings_that_let_nothing_through_are_refused_when_they_are_read(
+    declared: dict[str, int], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        load_settings(tmp_path, models={"fast": declared})
+
+
+def test_a_role_carries_its_limits_and_the_stage_may_say_otherwise(tmp_path: Path) -> None:
+    spec = {"name": "house", "api_base": "http://127.0.0.1:1", "rpm": 5, "tpm": 5000, "hedge": True}
+    settings = load_settings(tmp_path, models={"fast": spec})
+    found = resolve(Model("fast", rpm=3, hedge=False), settings)
+    assert (found.rpm, found.tpm, found.concurrency, found.hedge) == (3, 5000, None, False)
+    with pytest.raises(ConfigError, match="tpm=500 and max_tokens=1024"):
+        resolve(Model("openai/house", api_base="http://127.0.0.1:1", tpm=500), settings)
