@@ -18,7 +18,7 @@ from guardflow.prompts import inline_prompt
 from guardflow.testing import FaultProcess, Reply
 
 STAGES = 50
-BASE, SLOW, SHARE = 0.1, 1.0, 0.05
+BASE, SLOW, SHARE = 0.2, 2.0, 0.05
 """Seconds of a reply, of a slow one, and how many are slow."""
 _ANSWER = {"text": "fine"}
 
@@ -29,7 +29,7 @@ class Answer(BaseModel):
 
 def storm_rows(repeat: int, calls: int, folder: Path) -> Sequence[Row]:
     """The table's lines about trouble."""
-    return [*_dead(repeat, folder), *_hedged(repeat, calls, folder)]
+    return [*_dead(repeat, folder), *_hedged(repeat, 2 * calls, folder)]
 
 
 def _dead(repeat: int, folder: Path) -> Sequence[Row]:

@@ -51,7 +51,7 @@ class Policy:
     retry_per_second: float = 5.0
     hedge_after: int = 20
     hedge_share: float = 0.05
-    hedge_burst: float = 5.0
+    hedge_burst: float = 10.0
     grace: float = 3.0
 
 
