@@ -71,7 +71,9 @@ faults = st.sampled_from(
     ]
 )
 says = st.lists(st.one_of(answers, answers, answers, faults), min_size=1, max_size=8)
-rules = st.sampled_from([ahead_by(1), ahead_by(2), majority(3), quorum(2, 4), confident(0.9), unanimous(2)])
+rules = st.sampled_from(
+    [ahead_by(1), ahead_by(2), majority(3), quorum(2, 4), confident(0.9), unanimous(2), unanimous(3)]
+)
 rungs = st.lists(
     st.sampled_from(
         [

@@ -20,6 +20,7 @@ from guardflow import (
     pipeline,
     wait,
 )
+from guardflow.models.limits import Policy, Storm
 from guardflow.testing import FaultServer, Reply
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +49,7 @@ async def test_a_panel_goes_on_without_a_provider_that_is_out_and_does_not_wait_
     ):
         stage = voting(Vote([on_wire(dead), on_wire(alive)], rule=ahead_by(2), max=6), ladder=LADDER)
         async with Runtime("memory") as rt:
+            rt.services.models.storm = Storm(Policy(cooldown=30.0, longest_cooldown=30.0))
             assert await statuses(rt, stage, "first") == ["ok"] * MANY
             sent, began = dead.count, anyio.current_time()
             assert await statuses(rt, stage, "second") == ["ok"] * MANY
