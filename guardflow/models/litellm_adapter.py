@@ -434,22 +434,22 @@ async def _release(client: LitellmClient) -> None:
     if users or library is None:
         return
     del _users[loop]
+    held = _taken(library, loop)  # before anything is awaited: who begins meanwhile gets sockets of its own
     await _stop_logging()
-    await _close_sockets(library, loop)
-
-
-async def _close_sockets(library: _Library, loop: asyncio.AbstractEventLoop) -> None:
-    """Close the HTTP clients that litellm made on this loop, and make it forget them: it would use a closed one
-    again, and its own close function closes those of other loops too."""
-    cache = library.in_memory_llm_clients_cache
-    clients, expiries = cache.cache_dict, cache.ttl_dict
-    for key in [key for key in clients if key.endswith(f"-{id(loop)}")]:
-        held = clients.pop(key)
-        expiries.pop(key, None)
-        close = getattr(held, "aclose", None) or getattr(held, "close", None)
-        if close is not None:
-            closing = close()
-            if isinstance(closing, Awaitable):
-                await closing
+    for http in held:
+        close = getattr(http, "aclose", None) or getattr(http, "close", None)
+        closing = close() if close is not None else None
+        if isinstance(closing, Awaitable):
+            await closing
     if not _users:
         await library.close_litellm_async_clients()
+
+
+def _taken(library: _Library, loop: asyncio.AbstractEventLoop) -> Sequence[object]:
+    """The HTTP clients that litellm made on this loop. It forgets them: it would use a closed one again, and its
+    own close function closes those of other loops too."""
+    cache = library.in_memory_llm_clients_cache
+    ours = [key for key in cache.cache_dict if key.endswith(f"-{id(loop)}")]
+    for key in ours:
+        cache.ttl_dict.pop(key, None)
+    return [cache.cache_dict.pop(key) for key in ours]

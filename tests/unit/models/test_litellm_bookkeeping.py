@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from guardflow.models.litellm_adapter import LitellmClient
@@ -103,3 +104,17 @@ async def test_a_price_that_litellm_knows_is_left_alone(client: LitellmClient, s
     asked = request(server, "openai/gpt-4o", "free")
     await client.send(replace(asked, model=replace(asked.model, timeout=9.0)))
     assert litellm.model_cost["gpt-4o"] == before
+
+
+async def test_a_client_that_closes_leaves_alone_who_begins_meanwhile(client: LitellmClient) -> None:
+    other = LitellmClient()
+    with FaultServer(Reply.text("fine").but(delay=0.1)) as server:
+        for _ in range(2):
+            await other.send(request(server, "openai/gpt-4o-mini"))
+            async with anyio.create_task_group() as group:
+                group.start_soon(other.aclose)
+                await (
+                    anyio.lowlevel.checkpoint()
+                )  # it has begun to close, and nobody else uses the loop's sockets
+                await client.send(request(server, "openai/gpt-4o-mini"))
+            await client.aclose()
