@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ import typer
 from .commands import Root
 
 FAILED = 1
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="guardflow",
@@ -51,16 +49,6 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
-    try:
-        _run()
-    except KeyboardInterrupt:
-        # Where a run executes, `interrupting` comes first and prints how to go on.
-        with suppress(OSError):
-            os.write(2, b"interrupted\n")
-        sys.exit(INTERRUPTED)
-
-
-def _run() -> None:
     if not sys.warnoptions:
         # Warnings are for developers; `python -W` and PYTHONWARNINGS bring them back.
         warnings.simplefilter("ignore")

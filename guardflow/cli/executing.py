@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -14,13 +14,14 @@ from guardflow.errors import RunError
 from guardflow.hashing import JSON
 from guardflow.values import CacheMode
 
-from .interrupting import INTERRUPTED, interruptible
+from .interrupting import INTERRUPTED, interruptible, leave_within
 from .keeping import REPORT, Kept
 from .output import cost, count, line, print_json, print_result, say
 from .progress import Style, print_event, show, style_for
 
 if TYPE_CHECKING:
     from guardflow.budget import Budget
+    from guardflow.events import Event
     from guardflow.flow.pipeline import Pipeline
     from guardflow.runtime import RunResult, Runtime
     from guardflow.settings import Settings
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 EXIT = {"ok": 0, "degraded": 0, "abstained": 1, "failed": 1, "cancelled": 1, "over_budget": 5, "waiting": 6}
 _LAST_EVENTS = 0.2
 """Seconds the display has for the last events; a run that was finished before has none."""
+_LAST_THREADS = 1.0
+"""Seconds that threads of a stopped run have to end: an import, a look-up of a name, a stage that computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +85,66 @@ def drive(
 
     from guardflow.runtime import Runtime
 
+    way_back = _WayBack(run_id, go_on)
+
     async def main() -> RunResult[object] | None:
         came: list[RunResult[object] | Exception] = []  # stays empty when Ctrl-C cuts it short
-        with anyio.CancelScope() as scope, interruptible(scope.cancel):
+        with anyio.CancelScope() as scope, interruptible(scope.cancel, way_back.words):
             async with Runtime(settings=settings, resources=resources, pipelines=pipelines) as runtime:
-                came.append(await _shown_verb(runtime, run_id, verb, style))
-        result = came[0] if came else None
-        if isinstance(result, Exception):
-            raise result
-        return result
+                came.append(await _shown_verb(runtime, run_id, verb, style, way_back))
+        if not came:
+            say(await way_back.told(settings))
+            leave_within(_LAST_THREADS)
+            return None
+        if isinstance(came[0], Exception):
+            raise came[0]
+        way_back.began = True
+        return came[0]
 
     result = anyio.run(main)
     if result is None:
-        say(_interrupted(settings, run_id, go_on))
         raise typer.Exit(INTERRUPTED)
     return result
 
 
-def _interrupted(settings: Settings, run_id: str, go_on: str) -> str:
-    """What to do next. A run that was stopped before its first row is none that could go on."""
-    import anyio
+@dataclass(slots=True)
+class _WayBack:
+    """How an interrupted run goes on."""
 
-    from guardflow.errors import DatabaseError, RunNotFound
-    from guardflow.runtime.inspection import read_run
+    run_id: str
+    go_on: str
+    began: bool = False
+    """Whether the run is known to be stored."""
 
-    try:
-        anyio.run(lambda: read_run(settings, run_id))
-    except (DatabaseError, RunNotFound):
-        return "interrupted before the run began; nothing was spent. Give the same command again"
-    return f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {run_id}{go_on}"
+    def words(self) -> str:
+        """What is said by a process that ends at once, and cannot look."""
+        known = "" if self.began else "if the run is in `guardflow runs list`, "
+        return f"interrupted; {known}go on with: guardflow runs resume {self.run_id}{self.go_on}"
+
+    async def told(self, settings: Settings) -> str:
+        """What is said when there is time to look. A run stopped before its first row is none that could go on."""
+        from guardflow.errors import DatabaseError, RunNotFound
+        from guardflow.runtime.inspection import read_run
+
+        try:
+            await read_run(settings, self.run_id)
+        except (DatabaseError, RunNotFound):
+            return "interrupted before the run began; nothing was spent. Give the same command again"
+        return f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {self.run_id}{self.go_on}"
+
+    async def seen(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        """The same events; the first one is of a run that is stored."""
+        async for event in events:
+            self.began = True
+            yield event
 
 
 async def _shown_verb(
-    runtime: Runtime, run_id: str, verb: Callable[[Runtime], Awaitable[RunResult[object]]], style: Style
+    runtime: Runtime,
+    run_id: str,
+    verb: Callable[[Runtime], Awaitable[RunResult[object]]],
+    style: Style,
+    way_back: _WayBack,
 ) -> RunResult[object] | Exception:
     """The verb's result or error, as a value: raised in here, the task group would wrap it."""
     import anyio
@@ -124,7 +154,7 @@ async def _shown_verb(
     result: RunResult[object] | Exception = RunError(f"run {run_id!r} was stopped", hint="resume it")
 
     async def watch() -> None:
-        await show(runtime.watch(run_id), style, run_id=run_id)
+        await show(way_back.seen(runtime.watch(run_id)), style, run_id=run_id)
         shown.set()
 
     async with anyio.create_task_group() as group:

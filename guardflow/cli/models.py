@@ -9,6 +9,7 @@ import typer
 from guardflow.errors import ConfigError
 from guardflow.hashing import JSON
 
+from .interrupting import end_by_unwinding
 from .options import AsJson, ModelFlags, settings_for
 from .output import cell, console, print_json, print_result, table_console
 
@@ -70,6 +71,7 @@ def install(
 
     from guardflow.models.local import install as download
 
+    end_by_unwinding()  # the draft is taken away
     with Progress(console=console()) as bar:
         task = bar.add_task(name, total=None)
         found = download(

@@ -78,7 +78,7 @@ class LitellmClient:
             acompletion = await _loaded(self, self._transport)
             prepared = self._prepare(request)
             if prepared.tool is not None:
-                await anyio.to_thread.run_sync(_import_instructor)
+                await anyio.to_thread.run_sync(_import_instructor, abandon_on_cancel=True)
             arguments = prepared.arguments(request)
             with anyio.fail_after(request.timeout or request.model.timeout or DEFAULT_TIMEOUT):
                 if prepared.tool is not None:
@@ -316,14 +316,14 @@ _users: WeakKeyDictionary[asyncio.AbstractEventLoop, set[int]] = WeakKeyDictiona
 
 
 async def _loaded(client: LitellmClient, transport: Transport | None) -> Callable[..., Awaitable[object]]:
-    """The library's acompletion. Imported in a thread, so that the loop goes on during the seconds that takes."""
+    """The library's acompletion. Imported in a thread: the loop goes on meanwhile, and a cancelled caller at once."""
     users = _users.get(asyncio.get_running_loop())
     if users is None:
         users = _users[asyncio.get_running_loop()] = set()
     users.add(id(client))
     library = _library
     if library is None:
-        library = await anyio.to_thread.run_sync(_import_litellm)
+        library = await anyio.to_thread.run_sync(_import_litellm, abandon_on_cancel=True)
     if transport is not None:
         library.disable_aiohttp_transport = transport == "httpx"
     return library.acompletion
