@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -28,6 +28,7 @@ from guardflow.classify import kind_of_exception, redact, retry_after_of, status
 from guardflow.errors import ConfigError, ModelCallError
 from guardflow.kinds import Kind
 from guardflow.models.chat_format import NO_KEY, Prepared, prepare, read_completion, refused_parameter
+from guardflow.models.pooled_sockets import SocketCache, close, taken
 from guardflow.models.roles import DEFAULT_TIMEOUT, PROVIDERS
 from guardflow.models.wire_schema import WireSchema
 from guardflow.settings import Settings, provider_environment, secret_values
@@ -283,11 +284,6 @@ def _around_mcp() -> Mapping[str, object]:
 # --- the library itself ------------------------------------------------------------------------------------
 
 
-class _Clients(Protocol):
-    cache_dict: MutableMapping[str, object]
-    ttl_dict: MutableMapping[str, object]
-
-
 class _Library(Protocol):
     """The part of the litellm module that is used."""
 
@@ -298,7 +294,7 @@ class _Library(Protocol):
     success_callback: Sequence[object]
     ModelResponse: Callable[[], object]
     close_litellm_async_clients: Callable[[], Awaitable[None]]
-    in_memory_llm_clients_cache: _Clients
+    in_memory_llm_clients_cache: SocketCache
     disable_aiohttp_transport: bool
     disable_hf_tokenizer_download: bool
     suppress_debug_info: bool
@@ -376,9 +372,8 @@ def _import_litellm() -> _Library:
             library.suppress_debug_info = True  # it prints to stdout on every error
             library.disable_hf_tokenizer_download = True
             library.telemetry = False
-            with contextlib.suppress(
-                Exception
-            ):  # another version may not like it; then the first call is slow
+            # Another version may not like it; then its first call is slow.
+            with contextlib.suppress(Exception):
                 asyncio.run(_warm_up(library))
         _library = library
         return library
@@ -434,22 +429,9 @@ async def _release(client: LitellmClient) -> None:
     if users or library is None:
         return
     del _users[loop]
-    held = _taken(library, loop)  # before anything is awaited: who begins meanwhile gets sockets of its own
+    # Before anything is awaited: who begins meanwhile gets sockets of its own.
+    sockets = taken(library.in_memory_llm_clients_cache, loop)
     await _stop_logging()
-    for http in held:
-        close = getattr(http, "aclose", None) or getattr(http, "close", None)
-        closing = close() if close is not None else None
-        if isinstance(closing, Awaitable):
-            await closing
+    await close(sockets)
     if not _users:
         await library.close_litellm_async_clients()
-
-
-def _taken(library: _Library, loop: asyncio.AbstractEventLoop) -> Sequence[object]:
-    """The HTTP clients that litellm made on this loop. It forgets them: it would use a closed one again, and its
-    own close function closes those of other loops too."""
-    cache = library.in_memory_llm_clients_cache
-    ours = [key for key in cache.cache_dict if key.endswith(f"-{id(loop)}")]
-    for key in ours:
-        cache.ttl_dict.pop(key, None)
-    return [cache.cache_dict.pop(key) for key in ours]
