@@ -90,6 +90,9 @@ class CassetteError(UsageError):
 class NotRecorded(CassetteError):
     """A request was made that is not on the recording which stands in for the models."""
 
+    needed: bool = True
+    """False once it turned out that nothing hung on the answer: a vote was decided without that ballot."""
+
 
 class StageError(UsageError):
     """A stage, guard or pipeline is defined or called in a way that cannot be made durable."""

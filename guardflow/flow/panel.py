@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 import anyio.abc
 
-from guardflow.errors import ModelCallError
+from guardflow.errors import ModelCallError, NotRecorded
 from guardflow.kinds import Kind
 from guardflow.ladder import Failure, Ladder
 from guardflow.values import Finding
@@ -58,7 +58,7 @@ class Panel:
     def __init__(self, subject: Subject, ballots: Ballots, earlier: Mapping[int, Answer]) -> None:
         self._subject, self._ballots, self._earlier = subject, ballots, earlier
         self._matchers = Matchers(subject.talk, ballots.vote)
-        self._results: dict[int, Ballot | Ended | Fallen] = {}
+        self._results: dict[int, Ballot | Ended | Fallen | NotRecorded] = {}
         self._accepted: dict[int, Accepted] = {}
         self._failures: dict[int, Failure] = {}
         self._counted: list[Ballot] = []
@@ -80,6 +80,9 @@ class Panel:
             group.cancel_scope.cancel()
         if self._errors:
             raise self._errors[0]
+        for result in self._results.values():
+            if isinstance(result, NotRecorded):
+                result.needed = False
         return ends[0]
 
     async def _count(self, group: anyio.abc.TaskGroup) -> PanelEnd:
@@ -112,6 +115,8 @@ class Panel:
             result = self._results.get(len(self._counted))
             if result is None or _is_broke(result):
                 return None
+            if isinstance(result, NotRecorded):
+                raise result
             if isinstance(result, Ended | Fallen):
                 return result
             self._counted.append(result)
@@ -122,7 +127,7 @@ class Panel:
         standing, turns = self._standing, self._turns
         if not isinstance(standing, Undecided):
             return False
-        if any(isinstance(result, Ended | Fallen) for result in self._results.values()):
+        if any(isinstance(result, Ended | Fallen | NotRecorded) for result in self._results.values()):
             return False  # no ballot behind it can be counted, or the budget is spent
         counted = len(self._counted)
         spoiled = sum(n >= counted and isinstance(r, Spoiled) for n, r in self._results.items())
@@ -136,6 +141,10 @@ class Panel:
     async def _cast(self, number: int) -> None:
         try:
             self._results[number] = await self._climbed(number)
+        except NotRecorded as miss:
+            self._results[number] = (
+                miss  # if it is counted at all: when it was recorded, it may have been cut off
+            )
         except Exception as error:  # noqa: BLE001  # raised by `run`, without the group around it
             self._errors.append(error)
         self._turns.end()
@@ -169,6 +178,9 @@ class Panel:
     async def _with_what_there_is(self) -> PanelEnd:
         """The budget refuses the ballots that are missing: those that are in decide, if they can."""
         results = [self._results[number] for number in sorted(self._results)]
+        for miss in results:
+            if isinstance(miss, NotRecorded):
+                raise miss
         stopped = [r for r in results if isinstance(r, Ended | Fallen)]
         graver = [r for r in stopped if not _is_broke(r)]
         if graver or not stopped:
@@ -186,7 +198,7 @@ class Panel:
         return await self._matchers.answered(self._ballots.poll.poll(tuple(ballots)))
 
 
-def _is_broke(result: Ballot | Ended | Fallen) -> bool:
+def _is_broke(result: Ballot | Ended | Fallen | NotRecorded) -> bool:
     """Whether the budget refused a request of this ballot."""
     return isinstance(result, Fallen) and result.failure.kind is Kind.BUDGET
 

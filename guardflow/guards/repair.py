@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import anyio.to_thread
 from pydantic_core import ValidationError, to_jsonable_python
 
-from guardflow.errors import GuardCrashed, RunError, StageError, StateError
+from guardflow.errors import GuardCrashed, NotRecorded, RunError, StageError, StateError
 from guardflow.guards.context import GuardContext
 from guardflow.guards.core import Action, GuardUse
 from guardflow.guards.findings import COLLECTED
@@ -74,7 +74,7 @@ async def _fix(
             continue
         try:
             made = await anyio.to_thread.run_sync(_apply, use, current, some, abandon_on_cancel=True)
-        except (RunError, StateError):
+        except (RunError, StateError, NotRecorded):
             raise
         except Exception as error:
             raise crashed(use, ctx, error) from error

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 
 import anyio.to_thread
 
-from guardflow.errors import RunError, StateError
+from guardflow.errors import NotRecorded, RunError, StateError
 from guardflow.guards.context import GuardContext
 from guardflow.guards.core import GuardUse
 from guardflow.guards.findings import COLLECTED
@@ -85,7 +85,7 @@ async def check(
 
     Raises:
         GuardCrashed: a guard or a repair raised, or yielded something else than findings.
-        RunError, StateError: what a guard's question ended with (a `ModelCallError`, a budget), unchanged.
+        RunError, StateError, NotRecorded: what a guard's question ended with (a `ModelCallError`, a budget), unchanged.
     """
     repaired: list[Finding] = []
     passes = 0
@@ -166,7 +166,7 @@ def _read(use: GuardUse[OutT, InT], value: OutT, ctx: GuardContext[InT]) -> list
                 some.append(finding)
                 if len(some) > most:
                     break
-    except (RunError, StateError):
+    except (RunError, StateError, NotRecorded):
         raise
     except Exception as error:
         raise crashed(use, ctx, error) from error
@@ -183,7 +183,7 @@ async def _read_async(use: GuardUse[OutT, InT], value: OutT, ctx: GuardContext[I
                 some.append(finding)
                 if len(some) > most:
                     break
-    except (RunError, StateError):
+    except (RunError, StateError, NotRecorded):
         raise
     except Exception as error:
         raise crashed(use, ctx, error) from error

@@ -88,14 +88,16 @@ class Cassette:
 
     @property
     def misses(self) -> Sequence[NotRecorded]:
-        """The requests that were not on it."""
-        return tuple(self._misses)
+        """The requests that were not on it, without those of ballots that a vote was decided without."""
+        return tuple(miss for miss in self._misses if miss.needed)
 
     @property
     def unused(self) -> Sequence[Recording]:
-        """The recordings of which not every take was asked for, in the order of the tape."""
+        """The recordings of which not every take was asked for, in the order of the tape.
+
+        Ballots after the first are left out: which of them a vote still asks can hang on who answers first."""
         played = self._played
-        return [r for r in self.tape.recordings if played.get(r.request, 0) < len(r.takes)]
+        return [r for r in self.tape.recordings if r.ballot == 0 and played.get(r.request, 0) < len(r.takes)]
 
     def resolve(self, model: Model) -> Model:
         """The model that this one was when the run was recorded. One that was not asked then resolves too, because

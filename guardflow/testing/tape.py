@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from guardflow.classify import REDACTED
 from guardflow.errors import CassetteError
+from guardflow.flow.places import ballot_of
+from guardflow.flow.sending import HEDGE
 from guardflow.kinds import Kind
-from guardflow.values import Asked, Attempt, AttemptEnd, Completion, Role
+from guardflow.values import Asked, Attempt, AttemptEnd, AttemptStart, Completion, Role
 
 _ROLES: tuple[Role, ...] = ("answer", "guard", "match", "split")
 
@@ -34,7 +36,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One request, by its hash, and its takes in order. Everything between the two is for readers and for errors."""
+    """One request, by its hash, and its takes in order. Everything else is for readers and for errors."""
 
     request: str
     stage: str
@@ -44,6 +46,8 @@ class Recording:
     rung: str = ""
     prompt: str = ""
     """The prompt's content hash."""
+    ballot: int = 0
+    """Which ballot of a vote asked. Those after the first may be decided against before they ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def tape_of(runs: Sequence[Sequence[Attempt]], *, pipeline: str = "") -> Tape:
 def _followed(rows: Sequence[Attempt]) -> Sequence[Attempt]:
     """The finished rows that the run's result rests on."""
     usable = [a for a in rows if a.end is not None and not a.superseded and not _never_was(a.end)]
+    hedged = _hedged(usable)
+    usable = [a for a in usable if hedged.get(_asked_at(a), a) is a]
     last: dict[object, int] = {}
     for attempt in usable:
         key = attempt.start.key
@@ -102,6 +108,28 @@ def _followed(rows: Sequence[Attempt]) -> Sequence[Attempt]:
 def _never_was(end: AttemptEnd) -> bool:
     """A hedge that was overtaken before it was sent."""
     return end.unsent and end.kind is None
+
+
+def _hedged(rows: Sequence[Attempt]) -> Mapping[object, Attempt]:
+    """Of a request and its hedge, the one that counted: only one of them is played again."""
+    pairs: dict[object, list[Attempt]] = {}
+    for attempt in rows:
+        pairs.setdefault(_asked_at(attempt), []).append(attempt)
+    return {
+        place: max(pair, key=_weight)
+        for place, pair in pairs.items()
+        if any(attempt.start.rung == HEDGE for attempt in pair)
+    }
+
+
+def _asked_at(attempt: Attempt) -> tuple[object, ...]:
+    start = attempt.start
+    return (start.key, start.round, start.role, start.ballot, start.n, start.request_hash)
+
+
+def _weight(attempt: Attempt) -> tuple[bool, bool, int]:
+    end = attempt.end
+    return end is not None and end.completion is not None, attempt.start.rung != HEDGE, attempt.id
 
 
 def _place(run: int, attempt: Attempt) -> tuple[object, ...]:
@@ -132,9 +160,22 @@ def _recording(attempts: Sequence[Attempt]) -> Recording:
             f"run {start.key.run_id!r} cannot be made a cassette: an older guardflow recorded stage {start.stage!r}",
             hint="run it again with this guardflow, and export that run",
         )
+    ballot = min(_ballot(attempt.start) for attempt in attempts)
     return Recording(
-        start.request_hash, start.stage, end.asked, tuple(takes), start.role, start.rung, start.prompt_hash
+        start.request_hash,
+        start.stage,
+        end.asked,
+        tuple(takes),
+        start.role,
+        start.rung,
+        start.prompt_hash,
+        ballot,
     )
+
+
+def _ballot(start: AttemptStart) -> int:
+    """Which ballot it belongs to: the first for whatever is no ballot."""
+    return ballot_of(start) or 0
 
 
 def take_of(end: AttemptEnd) -> Take:

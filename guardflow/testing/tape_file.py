@@ -151,6 +151,8 @@ def _call_json(recording: Recording, model: str) -> JSON:
     stored: dict[str, JSON] = {"stage": recording.stage, "role": recording.role, "rung": recording.rung}
     stored |= {"model": model, "max_tokens": asked.max_tokens, "temperature": asked.temperature}
     stored |= {"sample": asked.sample, "schema": asked.schema, "prompt": recording.prompt}
+    if recording.ballot:
+        stored["ballot"] = recording.ballot
     stored |= {"request": recording.request, "takes": [_take_json(take) for take in recording.takes]}
     return stored
 
@@ -350,6 +352,7 @@ def _recording(stored: _Fields, models: Mapping[str, Model]) -> Recording:
         role=stored.one_of("role", get_args(Role)),
         rung=stored.text("rung", ""),
         prompt=stored.text("prompt", ""),
+        ballot=stored.whole_or_none("ballot") or 0,
     )
     stored.done()
     return recording
