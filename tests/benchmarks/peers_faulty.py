@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 import anyio
 from invoices import PRACTICE, SYSTEM, Bill, Invoice, complaint, invoice, messages, truth
 
-TIMEOUT = 1.5
+TIMEOUT = 1.0
 """Seconds a request may take."""
 LIMIT = 16
 """Questions at a time."""
@@ -170,10 +170,12 @@ async def instructor_peer(server: str, questions: int) -> Metrics:
 async def pydantic_ai_peer(server: str, questions: int) -> Metrics:
     """pydantic-ai: three models in a `FallbackModel`, all of them this server; an output validator that asks again.
 
-    The retries of the OpenAI client are off, as its documentation says for fallbacks.
+    The retries of the OpenAI client are off, as its documentation says for fallbacks. Refusals fall back too: by
+    default only errors of the API do, and every refusal would be no answer.
     """
     from openai import AsyncOpenAI
     from pydantic_ai import Agent, ModelRetry, NativeOutput, RunContext
+    from pydantic_ai.exceptions import ContentFilterError, ModelAPIError
     from pydantic_ai.models.fallback import FallbackModel
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
@@ -182,7 +184,7 @@ async def pydantic_ai_peer(server: str, questions: int) -> Metrics:
     provider = OpenAIProvider(openai_client=client)
     models = [OpenAIChatModel(name, provider=provider) for name in ("bench", "bench-b", "bench-c")]
     agent = Agent(
-        FallbackModel(*models),
+        FallbackModel(*models, fallback_on=(ModelAPIError, ContentFilterError)),
         deps_type=Invoice,
         output_type=NativeOutput(Bill),
         instructions=SYSTEM,
