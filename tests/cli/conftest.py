@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ def project(
     monkeypatch.chdir(root)
     others = {name: sys.modules.pop(name) for name in pipeline_modules()}
     path = list(sys.path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*args: str, stdin: str) -> Ran:
         for name in pipeline_modules():
@@ -47,6 +49,8 @@ def project(
     try:
         yield Project(root, run)
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # `main` took them: Ctrl-C shall end pytest as ever
         sys.path[:] = path
         for name in pipeline_modules():
             del sys.modules[name]

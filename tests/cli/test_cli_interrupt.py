@@ -95,13 +95,24 @@ def test_the_second_ends_a_process_whose_thread_hangs(lab: Project) -> None:
     assert process.stderr is not None
     while "stopping; Ctrl-C again ends at once" not in process.stderr.readline():
         assert process.poll() is None
-    assert process.poll() is None
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     ended = lab.finish(process)
     assert ended.code == 130
     assert "Traceback" not in ended.err
+    assert "interrupted" in ended.err
     assert time.monotonic() - began < 10
+
+
+def test_the_first_does_not_wait_for_a_thread_that_hangs(lab: Project) -> None:
+    process = lab.spawn("run", "hangs", "-i", "word=x", "--run-id", "r")
+    until_started(lab, process)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    ended = lab.finish(process)
+    assert ended.code == 130
+    assert "Go on with: guardflow runs resume r" in ended.err
+    assert time.monotonic() - began < 20
 
 
 def test_a_reader_that_goes_away_is_no_crash(lab: Project) -> None:

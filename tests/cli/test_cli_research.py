@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import research_script
 from cli_project import CHECKOUT, PROGRAM, Project
 
 from guardflow.testing import FaultServer, Reply
@@ -24,18 +24,7 @@ PAGES = {
 
 
 def obliging(body: dict[str, object]) -> Reply:
-    """A model that picks the first sentences and copies its quotes."""
-    said = str(body["messages"])
-    lines = [int(number) for number in re.findall(r"(?:\\n|^)(\d+)\. ", said)]
-    if "You plan" in said:
-        return Reply.json({"questions": []})
-    if "You search" in said:
-        return Reply.json({"queries": []})
-    if "Which of" in said:
-        return Reply.json({"ids": lines[:2]})
-    return Reply.json(
-        {"sentences": [{"text": "The pool holds ten connections by default.", "facts": lines[:1]}]}
-    )
+    return Reply.json(research_script.obliging(str(body["messages"])))
 
 
 @pytest.fixture
@@ -200,19 +189,3 @@ def test_ctrl_c_names_the_folder_and_resuming_gives_the_same_report(
     resumed = project("runs", "resume", "r", "--out", "my report")
     assert (resumed.code, resumed.out) == (0, whole.out)
     assert Path("my report/report.md").read_text() == whole.out
-
-
-@pytest.mark.parametrize("after", [0.6, 2.5])
-def test_ctrl_c_names_a_run_only_if_there_is_one(project: Project, server: FaultServer, after: float) -> None:
-    server.script(answer=lambda body: obliging(body).but(delay=30))
-    process = project.spawn(*asked(QUESTION, "--run-id", "r"))
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.communicate(timeout=after)
-    process.send_signal(signal.SIGINT)
-    stopped = project.finish(process)
-    # Python itself, before it has come to guardflow, ends by the signal.
-    assert stopped.code in (130, -signal.SIGINT)
-    if stopped.code == 130:
-        assert "Traceback" not in stopped.err
-    if "runs resume r" in stopped.err:
-        assert project("runs", "show", "r").code == 0
