@@ -1,4 +1,4 @@
-"""What is stored of runs, beside their attempts: finished items, rounds, runs and leases. Frozen nouns.
+"""What is stored beside attempts: finished items, rounds, runs, leases, and what processes say. Frozen nouns.
 
 The engine, the store and the runtime read and write them; nothing here does I/O.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from guardflow.hashing import JSON, value_hash
 from guardflow.values import CallKey, Status
@@ -73,6 +73,14 @@ class Lease:
     run_id: str
     owner: str
     epoch: int
+
+
+class Said(NamedTuple):
+    """What one process says about one model, for those that share its database: ``key`` is the model's."""
+
+    key: str
+    owner: str
+    state: Mapping[str, JSON]
 
 
 def input_hash(value: JSON) -> str:

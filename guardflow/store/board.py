@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from guardflow.hashing import JSON
+from guardflow.records import Said
 
 from . import schema
 from .cells import from_cell, from_json_cell, to_cell, to_json_cell
@@ -23,14 +23,6 @@ _limits = schema.limits
 _FRESH = 120.0
 """Seconds for which what a process said is believed."""
 _KEPT = 3600.0
-
-
-class Told(NamedTuple):
-    """What one process said about one model (`guardflow.models.limits.Said`)."""
-
-    key: str
-    owner: str
-    state: Mapping[str, JSON]
 
 
 class SqlBoard:
@@ -45,7 +37,7 @@ class SqlBoard:
         self._committer = committer
         self._owner = owner
 
-    async def exchange(self, mine: Mapping[str, Mapping[str, JSON]]) -> Sequence[Told]:
+    async def exchange(self, mine: Mapping[str, Mapping[str, JSON]]) -> Sequence[Said]:
         """Write what changed here, by key, and read what other processes said lately.
 
         Raises:
@@ -57,16 +49,16 @@ class SqlBoard:
             await self._committer.write(Entry(None, work=lambda connection: _write(connection, owner, rows)))
         return await self._database.query(self._read)
 
-    def _read(self, connection: Connection) -> Sequence[Told]:
+    def _read(self, connection: Connection) -> Sequence[Said]:
         c = _limits.c
         recent = sa.select(c.key, c.owner, c.state).where(
             c.owner != to_cell(self._owner), c.told_at > time.time() - _FRESH
         )
-        said: list[Told] = []
+        said: list[Said] = []
         for key, owner, state in connection.execute(recent).all():
             found = from_json_cell(state, what=f"what {from_cell(owner)!r} said about {from_cell(key)!r}")
             if isinstance(found, Mapping):
-                said.append(Told(from_cell(key), from_cell(owner), found))
+                said.append(Said(from_cell(key), from_cell(owner), found))
         return said
 
 

@@ -24,9 +24,9 @@ from guardflow import (
     switch,
 )
 from guardflow.hashing import JSON
-from guardflow.models.limits import Said
 from guardflow.models.routing import Models
 from guardflow.prompts import inline_prompt
+from guardflow.records import Said
 from guardflow.runtime.sharing import listen
 from guardflow.settings import Settings, load_settings
 from guardflow.testing import FaultServer, Reply

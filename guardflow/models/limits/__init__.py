@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .gate import Gate, Permit, Refusal
 from .policy import DEFAULT_POLICY, IMPATIENT, AskPatience, Limits, Patience, Policy
-from .storm import Board, Said, Storm
+from .storm import Board, Storm
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -17,6 +17,5 @@ __all__ = [
     "Permit",
     "Policy",
     "Refusal",
-    "Said",
     "Storm",
 ]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from typing import Protocol, cast
 
 from guardflow.hashing import JSON, value_hash
 from guardflow.models.limits.breaker import News, State
 from guardflow.models.limits.gate import Gate
 from guardflow.models.limits.policy import DEFAULT_POLICY, Limits, Policy
+from guardflow.records import Said
 from guardflow.values import Model
 
 _UNLIMITED = frozenset({"local"})
@@ -20,22 +21,10 @@ _UNLIMITED = frozenset({"local"})
 _UNSHARED = frozenset({"scripted"})
 
 
-class Said(NamedTuple):
-    """What one process says about one model: ``owner`` is the process, ``state`` is JSON."""
-
-    key: str
-    owner: str
-    state: Mapping[str, JSON]
-
-
-SaidAs: TypeAlias = tuple[str, str, Mapping[str, JSON]]
-"""A `Said`, by its parts: the store does not know the class."""
-
-
 class Board(Protocol):
     """Where processes that share a database tell each other about models."""
 
-    async def exchange(self, mine: Mapping[str, Mapping[str, JSON]]) -> Sequence[SaidAs]:
+    async def exchange(self, mine: Mapping[str, Mapping[str, JSON]]) -> Sequence[Said]:
         """Write what changed here, by key, and read what other processes said lately."""
         ...
 
@@ -55,7 +44,7 @@ class Storm:
         self._heard: dict[tuple[str, str], tuple[int, int]] = {}
         self._told: dict[str, Mapping[str, JSON]] = {}
         self._seen: dict[tuple[str, str | None], tuple[int, int]] = {}
-        self._early: tuple[Sequence[SaidAs], float] = ((), 0.0)
+        self._early: tuple[Sequence[Said], float] = ((), 0.0)
         """What was said last, and when: it counts for models that are asked later, too."""
 
     def gate(self, model: Model) -> Gate | None:
@@ -105,15 +94,15 @@ class Storm:
             self._told.pop(key, None)
         self._seen.clear()
 
-    def hear(self, said: Sequence[SaidAs], *, epoch: float) -> None:
+    def hear(self, said: Sequence[Said], *, epoch: float) -> None:
         """Take in what other processes said: breakers, Retry-After, and what they sent."""
         self._early = (said, epoch - self._clock())
         self._hear_all(said, epoch - self._clock())
 
-    def _hear_all(self, said: Sequence[SaidAs], offset: float) -> None:
+    def _hear_all(self, said: Sequence[Said], offset: float) -> None:
         gates = {_key(name, base): gate for (name, base), gate in self._gates.items()}
         ranks: dict[str, int] = {}
-        for key, owner, state in sorted(said, key=lambda one: one[1]):
+        for key, owner, state in sorted(said, key=lambda one: one.owner):
             gate = gates.get(key)
             if gate is None:
                 continue
@@ -125,7 +114,7 @@ class Storm:
         self._gates[model.name, model.api_base] = gate
         key = _key(model.name, model.api_base)
         said, offset = self._early
-        self._hear_all([one for one in said if one[0] == key], offset)
+        self._hear_all([one for one in said if one.key == key], offset)
         return gate
 
     def _hear(

@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from guardflow import ConfigError, Kind, Model
-from guardflow.models.limits import Gate, Limits, Patience, Permit, Policy, Refusal, Said, Storm
+from guardflow.models.limits import Gate, Limits, Patience, Permit, Policy, Refusal, Storm
+from guardflow.records import Said
 
 pytestmark = pytest.mark.anyio
 
