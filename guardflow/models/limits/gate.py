@@ -14,7 +14,7 @@ from typing import Literal
 import anyio
 
 from guardflow.kinds import Kind
-from guardflow.models.limits.breaker import Breaker
+from guardflow.models.limits.breaker import Breaker, News
 from guardflow.models.limits.concurrency import Concurrency
 from guardflow.models.limits.hedging import Hedging
 from guardflow.models.limits.policy import IMPATIENT, AskPatience, Limits, Patience, Policy
@@ -81,6 +81,7 @@ class Gate:
         self._requests: Rate | None = None
         self._tokens: Rate | None = None
         self._line: deque[_Waiter] = deque()
+        self._answered_at = -math.inf
         self.declare(limits)
 
     @property
@@ -153,9 +154,7 @@ class Gate:
         """Say what came of a request: ``kind`` is None for a completion, ``used`` its tokens where known."""
         now = self._clock()
         failed = kind is not None and bool(kind & Kind.TRANSIENT)
-        if (
-            self._tokens is not None and kind is not Kind.TIMEOUT
-        ):  # a time-out may have been answered and paid
+        if kind is not Kind.TIMEOUT:  # which may have been answered and paid
             spent = used if used is not None else 0 if kind is not None else permit.tokens
             self._correct(permit.tokens - spent)
         if failed and retry_after is not None and retry_after > 0:
@@ -164,13 +163,21 @@ class Gate:
         if kind is not None and kind & _SLOWING:
             self.concurrency.refused(now, sent_at=permit.at)
         elif not failed:
+            self._answered_at = now
             self.concurrency.succeeded(in_flight=self.in_flight)
             self.hedging.took(now - permit.at)
         self._ended(now, permit, failed=failed)
 
-    def give_up(self, permit: Permit, *, sent: bool) -> None:
-        """The request was cancelled, or (not ``sent``) never made: it tells nothing about the provider."""
+    def give_up(self, permit: Permit, *, sent: bool, overdue: bool = False) -> None:
+        """The request was cancelled, or (not ``sent``) never made: it tells nothing about the provider.
+
+        Args:
+            sent: whether it was.
+            overdue: whether its stage's own timeout cut it off. That is a failure where nobody else was answered
+                meanwhile: else a provider that hangs for longer than its stages wait would never be found out.
+        """
         now = self._clock()
+        silent = overdue and self._answered_at < min(permit.at, now - self._policy.cooldown)
         if sent:
             self.hedging.took(now - permit.at)
         else:
@@ -180,7 +187,7 @@ class Gate:
                 self._requests.correct(1)
             self.taken = (self.taken[0] - 1, self.taken[1])
             self._correct(permit.tokens)
-        self._ended(now, permit, failed=None)
+        self._ended(now, permit, failed=True if sent and silent else None)
 
     def charge(self, requests: int, tokens: int) -> None:
         """Other processes have sent this much to the same model."""
@@ -193,10 +200,12 @@ class Gate:
         """Another process was told to send nothing before then."""
         self.paused_until = max(self.paused_until, until)
 
-    def changed(self) -> None:
-        """Let everybody in line look again: the breaker changed."""
-        for waiter in self._line:
-            waiter.event.set()
+    def follow(self, news: News, *, grace: float) -> None:
+        """Another process found out whether it answers; see `Breaker.adopt`."""
+        if self.breaker.adopt(news, grace=grace):
+            if self.breaker.state == "closed":
+                self.concurrency.restart(self._policy.after_outage)
+            self._changed()
 
     # -- inside --
 
@@ -219,7 +228,10 @@ class Gate:
                 if nap <= 0:
                     return self._admitted(now, tokens, retry=retry)
                 if self.breaker.state != "closed":
-                    nap = min(nap, began + _found(patience).outage - now)
+                    left = began + _found(patience).outage - now
+                    if left <= 0:  # it could be probed, but not now, and not by this one
+                        return self._no_answer()
+                    nap = min(nap, left)
                 waiter.event = anyio.Event()
                 with anyio.move_on_after(max(nap, _LEAST_NAP)):
                     await waiter.event.wait()
@@ -239,7 +251,7 @@ class Gate:
             self.hedging.earn()
         probe = self.breaker.state != "closed" and self.breaker.admit(now)
         if probe:
-            self.changed()
+            self._changed()
         return Permit(now, tokens, probe, retry)
 
     def _delay(self, now: float, tokens: int) -> float:
@@ -263,11 +275,14 @@ class Gate:
             seconds = self.breaker.delay(now)
             left = began + patience.outage - now
             if seconds > 0 and (left <= 0 or (left < seconds < math.inf)):
-                return Refusal("breaker", f"{self.name!r} does not answer: {self.breaker.why}")
+                return self._no_answer()
         left = self.paused_until - now
         if left > 0 and now + left > began + patience.pause:
             return Refusal("pause", f"{self.name!r} asked for {left:.0f} s without requests")
         return None
+
+    def _no_answer(self) -> Refusal:
+        return Refusal("breaker", f"{self.name!r} does not answer: {self.breaker.why}")
 
     def _correct(self, tokens: int) -> None:
         if self._tokens is not None:
@@ -283,7 +298,12 @@ class Gate:
             return
         if before == "probing" and self.breaker.state == "closed":
             self.concurrency.restart(self._policy.after_outage)
-        self.changed()
+        self._changed()
+
+    def _changed(self) -> None:
+        """Let everybody in line look again: the breaker changed."""
+        for waiter in self._line:
+            waiter.event.set()
 
     def _wake_first(self) -> None:
         if self._line:

@@ -19,6 +19,8 @@ from guardflow.values import Model
 _UNLIMITED = frozenset({"local"})
 """Providers in this process: they queue by themselves."""
 _UNSHARED = frozenset({"scripted"})
+_LARGEST = 1e15
+"""Of a number that may be meant: neither NaN nor an infinity is smaller."""
 
 
 class Board(Protocol):
@@ -97,6 +99,8 @@ class Storm:
     def hear(self, said: Sequence[Said], *, epoch: float) -> None:
         """Take in what other processes said: breakers, Retry-After, and what they sent."""
         self._early = (said, epoch - self._clock())
+        speaking = {(key, owner) for key, owner, _ in said}
+        self._heard = {one: sent for one, sent in self._heard.items() if one in speaking}
         self._hear_all(said, epoch - self._clock())
 
     def _hear_all(self, said: Sequence[Said], offset: float) -> None:
@@ -106,7 +110,7 @@ class Storm:
             gate = gates.get(key)
             if gate is None:
                 continue
-            ranks[key] = ranks.get(key, 0) + 1
+            ranks[key] = ranks.get(key, 0) + (state.get("breaker") in ("open", "probing"))
             self._hear(gate, key, owner, state, offset=offset, rank=ranks[key])
 
     def _opened(self, model: Model) -> Gate:
@@ -120,7 +124,8 @@ class Storm:
     def _hear(
         self, gate: Gate, key: str, owner: str, state: Mapping[str, JSON], *, offset: float, rank: int
     ) -> None:
-        gate.pause(_number(state, "paused_until") - offset)
+        latest = self._clock() + self._policy.longest_pause  # the clocks of machines may differ by anything
+        gate.pause(min(_number(state, "paused_until") - offset, latest))
         sent = (int(_number(state, "requests")), int(_number(state, "tokens")))
         before = self._heard.get((key, owner))
         self._heard[key, owner] = sent
@@ -131,11 +136,10 @@ class Storm:
         news = News(
             cast("State", state["breaker"]),
             _number(state, "changed_at") - offset,
-            _number(state, "until") - offset,
+            min(_number(state, "until") - offset, latest),
             max(_number(state, "cooldown"), self._policy.cooldown),
         )
-        if gate.breaker.adopt(news, grace=self._policy.grace * rank):
-            gate.changed()
+        gate.follow(news, grace=self._policy.grace * rank)
 
 
 def _is_unshared(name: str) -> bool:
@@ -176,4 +180,6 @@ def _same(old: Mapping[str, JSON] | None, new: Mapping[str, JSON]) -> bool:
 
 def _number(state: Mapping[str, JSON], name: str) -> float:
     value = state.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    return float(value) if abs(value) < _LARGEST else 0.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import anyio
 import pytest
 
@@ -197,6 +200,64 @@ async def test_the_impatient_do_not_wait_for_a_probe_in_flight() -> None:
     assert (await admitted(broken)).probe  # a cancelled probe told nothing
 
 
+async def test_who_cannot_be_the_probe_is_sent_away_when_patience_ends_and_does_not_spin() -> None:
+    looked = 0
+
+    def patience(seconds: float) -> Callable[[], Patience]:
+        def look() -> Patience:
+            nonlocal looked
+            looked += 1
+            return Patience(outage=seconds)
+
+        return look
+
+    broken, found = gate(concurrency=11), list[Permit | Refusal]()
+    permits = [await admitted(broken) for _ in range(11)]
+    for permit in permits[:10]:
+        broken.leave(permit, Kind.CONNECTION)
+    broken.concurrency.cap(1)  # the eleventh hangs, in the only place
+    await anyio.sleep(0.12)  # it is time for a probe
+
+    async def ask(seconds: float) -> None:
+        found.append(await broken.enter(1, patience=patience(seconds)))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(ask, 0.0)
+                group.start_soon(ask, 0.1)
+    assert [type(one) for one in found] == [Refusal] * 40
+    assert looked < 40 * 10
+    broken.give_up(permits[10], sent=True)
+    assert (await admitted(broken)).probe
+
+
+@pytest.mark.parametrize(
+    ("overdue", "answered", "opens"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+async def test_requests_cut_off_by_their_stages_are_failures_where_nobody_is_answered(
+    overdue: bool, answered: bool, opens: bool
+) -> None:
+    clock = Clock()
+    hanging = Gate("openai/x", Limits(), QUICK, clock)
+    permits = [await admitted(hanging) for _ in range(10)]
+    if answered:
+        hanging.leave(await admitted(hanging), None)
+    clock.now += 2
+    for permit in permits:
+        hanging.give_up(permit, sent=True, overdue=overdue)
+    assert (state(hanging) == "open") == opens
+
+
+async def test_a_probe_that_its_stage_cuts_off_has_failed() -> None:
+    broken = gate()
+    await breaks(broken)
+    probe = await admitted(broken, patience=PATIENT)
+    broken.give_up(probe, sent=True, overdue=True)
+    assert state(broken) == "open"
+    assert isinstance(await broken.enter(1), Refusal)
+
+
 async def test_patience_ends() -> None:
     broken = gate(Policy(cooldown=60.0))
     await breaks(broken)
@@ -333,8 +394,48 @@ async def test_what_another_process_sent_counts_against_a_shared_rate() -> None:
     assert there._delay(clock.now, 1) > 0  # what the first in line would sleep
 
 
+def opened(at: float, until: float) -> dict[str, float | str]:
+    return {"breaker": "open", "changed_at": at, "until": until, "cooldown": 5.0, "paused_until": until}
+
+
+async def test_who_hears_that_an_outage_is_over_begins_low_too() -> None:
+    clock = Clock()
+    storm = Storm(QUICK, clock)
+    gate = storm.gate(Model("openai/x"))
+    assert gate is not None
+    storm.hear([Said("openai/x", "b", opened(1.0, 5.0))], epoch=clock.now)
+    assert gate.concurrency.limit == QUICK.concurrency
+    storm.hear([Said("openai/x", "b", {**opened(2.0, 5.0), "breaker": "closed"})], epoch=clock.now)
+    assert gate.concurrency.limit == QUICK.after_outage
+
+
+def test_only_those_who_found_it_out_delay_each_others_probes_and_a_wrong_clock_not_for_ever() -> None:
+    clock = Clock()
+    storm = Storm(Policy(grace=3.0), clock)
+    gate = storm.gate(Model("openai/x"))
+    assert gate is not None
+    followers = [Said("openai/x", f"a{n}", {"breaker": "as told", "requests": 1}) for n in range(40)]
+    storm.hear([*followers, Said("openai/x", "b", opened(999.0, 1005.0))], epoch=clock.now)
+    assert gate.breaker.delay(clock.now) == pytest.approx(5.0 + 3.0)
+    storm.hear([Said("openai/x", "c", opened(90_000.0, 90_005.0))], epoch=clock.now)
+    assert gate.breaker.delay(clock.now) <= 3600 + 3
+    assert gate.paused_until <= clock.now + 3600
+
+
 @pytest.mark.parametrize(
-    "state", [{}, {"breaker": "ajar"}, {"breaker": "open", "until": "soon", "paused_until": True}]
+    "state",
+    [
+        {},
+        {"breaker": "ajar"},
+        {"breaker": "open", "until": "soon", "paused_until": True},
+        {
+            "breaker": "open",
+            "until": math.inf,
+            "changed_at": math.nan,
+            "requests": math.nan,
+            "tokens": 10**400,
+        },
+    ],
 )
 def test_what_is_no_news_changes_nothing(state: dict[str, object]) -> None:
     storm = Storm(QUICK, Clock())
