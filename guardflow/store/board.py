@@ -21,7 +21,7 @@ from .engine import Database
 
 _limits = schema.limits
 _FRESH = 120.0
-"""Seconds for which what a process said is believed."""
+"""Seconds for which what a process said is believed. A clock that is further ahead than this is not, either."""
 _KEPT = 3600.0
 
 
@@ -50,9 +50,9 @@ class SqlBoard:
         return await self._database.query(self._read)
 
     def _read(self, connection: Connection) -> Sequence[Said]:
-        c = _limits.c
+        c, now = _limits.c, time.time()
         recent = sa.select(c.key, c.owner, c.state).where(
-            c.owner != to_cell(self._owner), c.told_at > time.time() - _FRESH
+            c.owner != to_cell(self._owner), c.told_at.between(now - _FRESH, now + _FRESH)
         )
         said: list[Said] = []
         for key, owner, state in connection.execute(recent).all():

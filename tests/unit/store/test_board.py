@@ -1,5 +1,6 @@
 """Processes hear what the others said about models, as long as it is fresh."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -40,6 +41,15 @@ async def test_what_is_old_is_not_believed_and_goes_with_the_next_word(store: St
 
 async def test_a_damaged_word_is_an_error_that_names_it(store: Store) -> None:
     with store.database.engine.connect() as connection, connection.begin():
-        connection.execute(sa.text("INSERT INTO gf_limits VALUES ('m', 'them', 'no json', 99999999999)"))
+        connection.execute(
+            sa.text("INSERT INTO gf_limits VALUES ('m', 'them', 'no json', :now)"), {"now": time.time()}
+        )
     with pytest.raises(DatabaseError, match="what 'them' said about 'm' is damaged"):
         await store.board.exchange({})
+
+
+async def test_a_process_whose_clock_is_wrong_is_not_believed(store: Store) -> None:
+    rows = [{"owner": f"{by} s", "told_at": time.time() + by} for by in (-3000, -60, 60, 3000)]
+    with store.database.engine.connect() as connection, connection.begin():
+        connection.execute(sa.text("INSERT INTO gf_limits VALUES ('m', :owner, '{}', :told_at)"), rows)
+    assert sorted(told.owner for told in await store.board.exchange({})) == ["-60 s", "60 s"]
