@@ -24,6 +24,13 @@ class Shape(NamedTuple):
     label: str = ""
 
 
+_DENSE = re.compile(r"\d(?>\D{0,2}\d){5,}+")
+"""Every shape has six digits or more, and at most two other characters between one digit and the next: so only
+such places are searched, which are few in prose."""
+_BEFORE, _AFTER = 8, 4
+"""Characters around the digits of a shape: its letters, and what is looked at beyond them."""
+
+
 def national_ids(text: str, named: Callable[[int, str], bool]) -> Iterator[tuple[int, int]]:
     """Where the numbers are in a folded text (see `guardflow.guards.kit.folding`).
 
@@ -31,12 +38,15 @@ def national_ids(text: str, named: Callable[[int, str], bool]) -> Iterator[tuple
         text: where to look.
         named: whether one of some words stands shortly before an offset.
     """
+    places = [(max(0, run.start() - _BEFORE), run.end() + _AFTER) for run in _DENSE.finditer(text)]
     for shape in SHAPES:
-        for found in shape.pattern.finditer(text):
-            start, end = found.span(1)
-            plain = re.sub(r"[^A-Z0-9]", "", found[1].upper())
-            if shape.valid(plain) and (not shape.label or named(start, shape.label)):
-                yield start, end
+        done = 0
+        for first, last in places:
+            for found in shape.pattern.finditer(text, max(first, done), last):
+                start, done = found.span(1)
+                plain = re.sub(r"[^A-Z0-9]", "", found[1].upper())
+                if shape.valid(plain) and (not shape.label or named(start, shape.label)):
+                    yield start, done
 
 
 def _dated(year: int, month: int, day: int) -> bool:

@@ -7,7 +7,7 @@ number is in service, or could be, is not its question.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 _CODES = frozenset(
     """
@@ -47,6 +47,8 @@ _TRUNK = re.compile(
     r"(?![\w]|[-.,/:]\d)"
 )
 _LABELLED = re.compile(r"(?<![\w+])\(?\d[\d ().\-/]{5,20}\d(?!\w)")
+_ROW = re.compile(r"[\d ().\-/]{7,}+")
+"""What any of these is made of, after its plus sign: only such rows are searched, which are few in prose."""
 _DATED = re.compile(r"\d{1,2}([-./ ])\d{1,2}\1(?:19|20)\d\d")
 _REGULAR = re.compile(r"(\d)\1{6}|0{5}|0?123456789")
 """Runs that round or made-up numbers have."""
@@ -59,13 +61,14 @@ def phones(text: str, named: Callable[[int, str], bool]) -> Iterator[tuple[int, 
         text: where to look.
         named: whether one of some words stands shortly before an offset.
     """
-    for found in _INTERNATIONAL.finditer(text):
+    rows = [(max(0, row.start() - 1), row.end() + 2) for row in _ROW.finditer(text)]
+    for found in _in_rows(_INTERNATIONAL, text, rows):
         if _international(re.sub(r"\D", "", found[1])) and not _REGULAR.search(found[1]):
             yield found.span()
-    for found in _NORTH_AMERICAN.finditer(text):
+    for found in _in_rows(_NORTH_AMERICAN, text, rows):
         if not named(found.start(), _OTHER):
             yield found.span()
-    for found in _TRUNK.finditer(text):
+    for found in _in_rows(_TRUNK, text, rows):
         digits = re.sub(r"\D", "", found[0])
         if (
             9 <= len(digits) <= 11
@@ -74,10 +77,15 @@ def phones(text: str, named: Callable[[int, str], bool]) -> Iterator[tuple[int, 
             and not named(found.start(), _OTHER)
         ):
             yield found.span()
-    for found in _LABELLED.finditer(text):
+    for found in _in_rows(_LABELLED, text, rows):
         digits = sum(char.isdecimal() for char in found[0])
         if 7 <= digits <= 15 and not _DATED.match(found[0]) and named(found.start(), LABELS):
             yield found.span()
+
+
+def _in_rows(pattern: re.Pattern[str], text: str, rows: Sequence[tuple[int, int]]) -> Iterator[re.Match[str]]:
+    for first, last in rows:
+        yield from pattern.finditer(text, first, last)
 
 
 def _international(digits: str) -> bool:
