@@ -7,6 +7,7 @@ with ``--offline`` first, and with the configured package index only where the c
 from __future__ import annotations
 
 import email
+import json
 import os
 import subprocess
 import sys
@@ -57,15 +58,19 @@ class Installed:
 
     def run(self, code: str) -> str:
         """What ``code`` prints, run in the empty folder. Nothing of this environment is visible to it."""
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
-        }
+        return self._ran(self.python, "-I", "-W", "error", "-c", code)
+
+    def command(self, *args: str, **variables: str) -> str:
+        """What ``guardflow ARGS`` prints there: no settings, no project, and no key but in ``variables``."""
+        return self._ran(self.python.with_name("guardflow"), *args, **variables)
+
+    def _ran(self, *command: str | Path, **variables: str) -> str:
+        hidden = ("PYTHON", "VIRTUAL_ENV", "GUARDFLOW_", "OPENAI_")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         ran = subprocess.run(
-            [self.python, "-I", "-W", "error", "-c", code],
+            command,
             cwd=self.empty,
-            env=clean,
+            env=clean | {"XDG_CONFIG_HOME": str(self.empty)} | variables,
             capture_output=True,
             text=True,
             check=False,
@@ -149,6 +154,28 @@ def test_the_installed_package_is_the_wheel_and_imports_from_an_empty_folder(ins
 def test_every_public_name_resolves_with_the_declared_dependencies_alone(installed: Installed) -> None:
     code = "import guardflow; print(len([getattr(guardflow, name) for name in guardflow.__all__]))"
     assert int(installed.run(code)) > 0
+
+
+def test_the_wheel_holds_the_labels_and_the_examples_of_votes(inside: list[str]) -> None:
+    bundled = "guardflow/_bundled/"
+    assert any(name.startswith(f"{bundled}evals/labels/guards/") for name in inside)
+    for example, prompt in (("invoices", "invoice"), ("triage", "route")):
+        assert f"{bundled}pipelines/examples/{example}.py" in inside
+        assert any(name.startswith(f"{bundled}prompts/examples/{prompt}") for name in inside)
+
+
+def test_the_installed_command_measures_guards_on_the_labels_of_the_wheel(installed: Installed) -> None:
+    scores = json.loads(installed.command("eval", "guards", "--json"))["guards"]
+    assert {score["guard"] for score in scores} >= {"no_pii", "no_injection"}
+    assert list(installed.empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["invoices", "triage"])
+def test_the_installed_command_explains_the_examples_of_votes(installed: Installed, name: str) -> None:
+    explained = json.loads(installed.command("explain", name, "--json", OPENAI_API_KEY="never-sent"))
+    assert explained["pipeline"] == name
+    assert all(stage["vote"]["panel"] for stage in explained["stages"])
+    assert list(installed.empty.iterdir()) == []
 
 
 RESEARCH = """
