@@ -247,6 +247,8 @@ def _summary(result: RunResult[object]) -> str:
         lines.append(f"warning: these parts come from fallbacks: {', '.join(result.degraded)}")
     if result.message and not result.ok:
         lines.append(line(result.message))
+    if result.status == "failed":
+        lines.append(f"when that is put right, go on with: guardflow runs resume {result.run_id}")
     for parked in result.parked:
         item = f" --item {parked.item}" if parked.item >= 0 else ""
         lines.append(

@@ -68,6 +68,8 @@ class StageLine:
     nano_usd: int = 0
     unpriced: int = 0
     last: str = ""
+    failed: str = ""
+    """What was wrong with the last answer."""
 
     @property
     def indent(self) -> str:
@@ -123,7 +125,8 @@ class Tree:
             case StageFinished():
                 found = self._line(event)
                 agreed = "" if event.agreement is None else f"{event.agreement:.0%} agree"
-                found.last = "read back" if event.replayed else agreed
+                why = found.last if found.last == found.failed and event.status != "ok" else ""
+                found.last = "read back" if event.replayed else agreed or why
                 return self._end(found, event.status)
             case AttemptStarted():
                 found = self._line(event)
@@ -138,7 +141,7 @@ class Tree:
                 found.tokens += event.tokens
                 found.nano_usd += event.nano_usd or 0
                 found.unpriced += event.nano_usd is None and event.kind is None and not event.cached
-                found.last = event.kind or ""
+                found.failed = found.last = event.kind or ""
         return None
 
     def head(self) -> str:

@@ -27,9 +27,10 @@ import anyio.to_thread
 from guardflow.classify import kind_of_exception, redact, retry_after_of, status_of
 from guardflow.errors import ConfigError, ModelCallError
 from guardflow.kinds import Kind
+from guardflow.models.advice import hint, refused_key
 from guardflow.models.chat_format import NO_KEY, Prepared, prepare, read_completion, refused_parameter
 from guardflow.models.pooled_sockets import SocketCache, close, taken
-from guardflow.models.roles import DEFAULT_TIMEOUT, PROVIDERS
+from guardflow.models.roles import DEFAULT_TIMEOUT
 from guardflow.models.wire_schema import WireSchema
 from guardflow.settings import Settings, provider_environment, secret_values
 from guardflow.values import Completion, Model, Price, Request
@@ -120,12 +121,16 @@ class LitellmClient:
         text = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, TimeoutError):
             text = f"no answer within {request.timeout or request.model.timeout or DEFAULT_TIMEOUT:g} s"
+        if kind is Kind.AUTH:
+            text = f"{refused_key(request.model, self._environment())}: {text}"
+        elif kind is Kind.NOT_FOUND:
+            text = f"{hint(kind, error, request.model, dropped)}: {text}"
         text = redact(text, secret_values(self._environment()))
         if len(text) > _MESSAGE_LIMIT:
             text = text[:_MESSAGE_LIMIT] + "..."
         return ModelCallError(
             f"{request.model.name!r} did not answer ({(kind.name or '').lower()}): {text}",
-            hint=_hint(kind, error, request.model, dropped),
+            hint=hint(kind, error, request.model, dropped),
             kind=kind,
             status=_answered_status(error),
             retry_after=retry_after_of(error),
@@ -168,25 +173,6 @@ def _answered_status(error: Exception) -> int | None:
             )
         link = link.__cause__ or link.__context__
     return None
-
-
-def _hint(kind: Kind, error: Exception, model: Model, dropped: tuple[str, ...]) -> str:
-    if dropped:
-        return f"ask again: {', '.join(map(repr, dropped))} will be left out"
-    if kind is Kind.AUTH:
-        provider = PROVIDERS.get(model.provider)
-        return (
-            f"check {' or '.join(provider.keys)}"
-            if provider and provider.keys
-            else "check the provider's key"
-        )
-    if kind is Kind.BUG and "No module named" in str(error):
-        return "install that package, or use output='json_schema', which needs no tools"
-    return {
-        Kind.QUOTA: "add credit to the account, or let the ladder switch models: waiting does not help",
-        Kind.NOT_FOUND: "check the model's name and api_base",
-        Kind.CONNECTION: "check the network, and api_base if the server is yours",
-    }.get(kind, "")
 
 
 # --- tool calls, through instructor ------------------------------------------------------------------------

@@ -93,10 +93,16 @@ class Research:
         )
 
     def take(self, outcome: Outcome[B] | None, *, stage: str, part: str) -> B | None:
-        """A stage's value if a model gave it; else note why not, and give None."""
+        """A stage's value if a model gave it; else note why not, and give None.
+
+        Raises:
+            StageEnded: the key, the model's name or the request is wrong: nothing may stand in for that.
+        """
         if outcome is None:
             self.degraded(stage, part, OUT_OF_BUDGET)
             return None
+        if outcome.kind is not None and outcome.kind in Kind.FATAL:
+            outcome.unwrap()
         if outcome.status != "ok":
             self.degraded(stage, part, _reason(outcome.kind))
             return None

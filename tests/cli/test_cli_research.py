@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import research_script
-from cli_project import CHECKOUT, PROGRAM, Project
+from cli_project import CHECKOUT, Project
 
 from guardflow.testing import FaultServer, Reply
 
 QUESTION = "How many connections does the pool hold?"
+UNINTERRUPTED = f"{Path(__file__).with_name('ctrl_c_program.py')} '{{}}'"
+"""The command line in a process that asks no provider, so that it need not import what talks to one."""
 PAGES = {
     "pool.md": "# The pool\n\nThe pool holds ten connections by default. Under load, the pool grows to twenty.\n",
     "fish.md": "# Fish\n\nTrout live in the cold water of the mountains, far from every town and road.\n",
@@ -152,7 +154,7 @@ def test_a_folder_without_documents_is_told(project: Project, server: FaultServe
 def test_closed_and_full_streams_give_no_traceback_and_keep_the_report(
     project: Project, server: FaultServer
 ) -> None:
-    program = f"exec {sys.executable} -c '{PROGRAM}' research \"$0\" --corpus docs --run-id r"
+    program = f"exec {sys.executable} {UNINTERRUPTED} research \"$0\" --corpus docs --run-id r"
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     for streams, code in (("<&- >&- 2>&-", 0), (">/dev/full", 1)):
         ran = subprocess.run(
@@ -189,3 +191,33 @@ def test_ctrl_c_names_the_folder_and_resuming_gives_the_same_report(
     resumed = project("runs", "resume", "r", "--out", "my report")
     assert (resumed.code, resumed.out) == (0, whole.out)
     assert Path("my report/report.md").read_text() == whole.out
+
+
+def test_a_wrong_key_is_no_degraded_report(project: Project, server: FaultServer) -> None:
+    server.script(Reply.status(401))
+    refused = project(*asked(QUESTION, "--run-id", "r"))
+    assert (refused.code, refused.out, server.count) == (1, "", 1)
+    assert "openai refuses the key in OPENAI_API_KEY; put a valid one there" in refused.err
+    assert "sk-test" not in refused.err
+    assert "go on with: guardflow runs resume r" in refused.err
+    assert not Path("research").exists()
+    server.script(answer=obliging)
+    resumed = project("runs", "resume", "r")
+    assert resumed.code == 0, resumed
+    assert "The pool holds ten connections by default." in resumed.out
+
+
+def test_a_model_that_is_not_there_is_no_degraded_report(project: Project, server: FaultServer) -> None:
+    server.script(Reply.status(404))
+    refused = project(*asked())
+    assert (refused.code, refused.out, server.count) == (1, "", 1)
+    assert "check the model's name and api_base" in refused.err
+
+
+def test_a_provider_out_of_reach_is_told_and_the_words_choose(project: Project, server: FaultServer) -> None:
+    server.close()
+    ran = project(*asked())
+    assert ran.code == 0
+    assert "the model could not be reached" in ran.out
+    assert "plan · degraded · CONNECTION" in ran.err
+    assert "> The pool holds ten connections by default." in ran.out
