@@ -154,7 +154,7 @@ def test_a_folder_without_documents_is_told(project: Project, server: FaultServe
 def test_closed_and_full_streams_give_no_traceback_and_keep_the_report(
     project: Project, server: FaultServer
 ) -> None:
-    program = f"exec {sys.executable} {UNINTERRUPTED} research \"$0\" --corpus docs --run-id r"
+    program = f'exec {sys.executable} {UNINTERRUPTED} research "$0" --corpus docs --run-id r'
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     for streams, code in (("<&- >&- 2>&-", 0), (">/dev/full", 1)):
         ran = subprocess.run(
