@@ -54,7 +54,8 @@ class Answer:
 class Conversation:
     """All requests of one stage call in one round, with what an earlier execution of it left behind.
 
-    ``history`` are the ledger rows of this call. ``notes`` and ``spend`` grow with every answer.
+    ``history`` are the ledger rows of this call, ``until`` is when its own timeout ends it, on the event loop's
+    clock. ``notes`` and ``spend`` grow with every answer.
     """
 
     scope: Scope
@@ -63,6 +64,7 @@ class Conversation:
     round: int
     meter: Meter
     history: Sequence[Attempt] = ()
+    until: float = math.inf
     notes: list[AttemptNote] = field(default_factory=list[AttemptNote])
     spend: Spend = field(default_factory=Spend)
     _left: dict[tuple[Role, int, int], list[Attempt]] | None = None
@@ -174,7 +176,7 @@ class Conversation:
         return Answer(row, completion, None, cached=True, note=self._note(start, end))
 
     async def _send(self, request: Request, start: AttemptStart, patience: AskPatience) -> Answer:
-        post = Post(self.scope, self.meter, self._tell_started, self._pay)
+        post = Post(self.scope, self.meter, self._tell_started, self._pay, self.until)
         try:
             sent = await post.send(request, start, patience)
         except BudgetExceeded as refusal:

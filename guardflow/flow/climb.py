@@ -45,10 +45,10 @@ class Climb:
         meter = scope.meter
         if stage.budget is not None:
             meter = Meter(stage.budget, spent=fold(history), parent=meter, of=f"stage {stage.name!r}")
-        self._talk = Conversation(
-            scope, stage.name, key, opened.round if opened is not None else 0, meter, history
-        )
         own_until = anyio.current_time() + stage.timeout if stage.timeout is not None else float("inf")
+        self._talk = Conversation(
+            scope, stage.name, key, opened.round if opened is not None else 0, meter, history, own_until
+        )
         self._run_until, self._own_until = scope.deadline, own_until
         self._subject = Subject(
             scope, prepared, value, prepared.variables(value), self._talk, min(scope.deadline, own_until)

@@ -13,7 +13,7 @@ import anyio
 
 from guardflow.budget import Meter
 from guardflow.crashpoints import hit
-from guardflow.errors import BudgetExceeded, GuardflowError, ModelCallError
+from guardflow.errors import BudgetExceeded, ModelCallError
 from guardflow.kinds import Kind
 from guardflow.models.limits import AskPatience, Gate, Permit, Refusal
 from guardflow.models.price import cost, price_of, reservation
@@ -43,12 +43,14 @@ class Post:
     Args:
         tell: told of every request that is about to be sent.
         spent: told of what every request cost.
+        until: when the stage's own timeout cuts it off, on the event loop's clock.
     """
 
     scope: Scope
     meter: Meter
     tell: Callable[[AttemptStart], None]
     spent: Callable[[Spend], None]
+    until: float = float("inf")
 
     async def send(self, request: Request, start: AttemptStart, patience: AskPatience) -> Sent:
         """Send it once, when its model's gate lets it through. Nothing is reserved or written before that: a row
@@ -115,7 +117,7 @@ class Post:
                 await services.ledger.finish(row, end)
         finally:
             # A cancelled request may have been paid: it is settled at what was reserved, and shown as such.
-            passage.close(sent=row > 0)
+            passage.close(sent=row > 0 and end is None, overdue=anyio.current_time() >= self.until)
             spent = spend_of(letter.reserved, end)
             self.meter.settle(letter.reserved, spent)
             self.spent(spent)
@@ -160,8 +162,9 @@ class Post:
                 hedge = replace(start, rung=HEDGE, started_at=self.scope.services.clock())
                 try:
                     sent[1] = await self._post(letter, hedge, _Passage(gate, permit), _Lane(race, 1))
-                except GuardflowError:
-                    return  # no budget, or no lease: the first request finds out by itself
+                except Exception as error:  # noqa: BLE001  # no budget, or no lease: the first finds out by itself
+                    if race.winner == 1:  # unless it has been cancelled for this one
+                        errors.append(error)
 
         async with anyio.create_task_group() as group:
             group.start_soon(second)
@@ -197,10 +200,10 @@ class _Passage:
             permit, self.permit = self.permit, None
             self.gate.leave(permit, kind, retry_after=retry_after, used=used)
 
-    def close(self, *, sent: bool) -> None:
+    def close(self, *, sent: bool, overdue: bool = False) -> None:
         if self.gate is not None and self.permit is not None:
             permit, self.permit = self.permit, None
-            self.gate.give_up(permit, sent=sent)
+            self.gate.give_up(permit, sent=sent, overdue=overdue)
 
 
 @dataclass(slots=True)
