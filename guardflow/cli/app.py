@@ -5,6 +5,7 @@ Commands load what they need when they run: ``guardflow --help`` loads no model 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -56,6 +57,9 @@ def main() -> None:
         from typer._completion_classes import completion_init
 
         completion_init()
+        with contextlib.suppress(Exception):  # a message would land in the middle of the line
+            app(prog_name="guardflow")
+        return
     from guardflow.errors import GuardflowError
 
     from .output import forget_stdout, open_closed_streams

@@ -50,7 +50,7 @@ class Root(TyperGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         known = self.list_commands(ctx)
-        if args[0] not in known:
+        if args[0] not in known and not ctx.resilient_parsing:  # a shell that completes asks of anything
             near = difflib.get_close_matches(args[0], known, n=1)
             ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return args[0], self.get_command(ctx, args[0]), args[1:]

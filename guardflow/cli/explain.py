@@ -8,6 +8,7 @@ import typer
 
 from guardflow.hashing import JSON
 
+from .completing import pipeline_names
 from .options import AsJson, ModelFlags, settings_for
 from .output import cell, count, money, print_json, table_console
 
@@ -24,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(
-    pipeline: Annotated[str, typer.Argument(help="The pipeline's name.")],
+    pipeline: Annotated[str, typer.Argument(help="The pipeline's name.", autocompletion=pipeline_names)],
     model: ModelFlags = None,
     json_output: AsJson = False,
 ) -> None:

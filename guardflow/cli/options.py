@@ -11,12 +11,17 @@ import typer
 from guardflow.errors import UsageError
 from guardflow.values import CacheMode
 
+from .completing import run_ids
+
 if TYPE_CHECKING:
     from guardflow.budget import Budget
     from guardflow.settings import Settings
 
 RunId = Annotated[
-    str | None, typer.Option("--run-id", metavar="ID", help="Stable id: the same one resumes the run.")
+    str | None,
+    typer.Option(
+        "--run-id", metavar="ID", help="Stable id: the same one resumes the run.", autocompletion=run_ids
+    ),
 ]
 BudgetUsd = Annotated[
     float | None, typer.Option("--budget-usd", metavar="USD", help="Most US dollars to spend.")

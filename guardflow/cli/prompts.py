@@ -9,6 +9,7 @@ import typer
 from guardflow.errors import PromptError
 from guardflow.hashing import JSON
 
+from .completing import prompt_names
 from .options import AsJson, settings_for
 from .output import cell, print_json, print_result, say, table_console
 from .run import read_input
@@ -20,7 +21,9 @@ app = typer.Typer(
     help="Look at prompt files.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
-Name = Annotated[str, typer.Argument(help="The prompt's name, such as examples/plan.")]
+Name = Annotated[
+    str, typer.Argument(help="The prompt's name, such as examples/plan.", autocompletion=prompt_names)
+]
 Variant = Annotated[str | None, typer.Option(metavar="NAME", help="One of its variants.")]
 
 

@@ -14,6 +14,7 @@ import typer
 from guardflow.errors import UsageError
 from guardflow.hashing import JSON
 
+from .completing import pipeline_names
 from .executing import Wanted, execute
 from .options import (
     AsEvents,
@@ -39,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    pipeline: Annotated[str, typer.Argument(help="The pipeline's name.")],
+    pipeline: Annotated[str, typer.Argument(help="The pipeline's name.", autocompletion=pipeline_names)],
     fields: Annotated[
         list[str] | None,
         typer.Option("-i", "--set", metavar="NAME=VALUE", help="One field of the input; may be repeated."),

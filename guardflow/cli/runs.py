@@ -16,6 +16,7 @@ from guardflow.hashing import JSON
 from guardflow.records import RunRow
 from guardflow.values import Status
 
+from .completing import run_ids
 from .executing import drive, finish
 from .keeping import check_folder, kept
 from .options import (
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Run = Annotated[str, typer.Argument(help="The run's id.")]
+Run = Annotated[str, typer.Argument(help="The run's id.", autocompletion=run_ids)]
 Out = Annotated[Path | None, typer.Option(help="The folder of a report; by default research/RUN-ID.")]
 
 
