@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from guardflow.errors import UsageError
 
-Split = Literal["tuned", "held-out"]
-"""Whether the guard was made with the case in view, or the case was written afterwards and left alone."""
+Split = Literal["tuned", "held-out", "held-out-2"]
+"""Whether the guard was made with the case in view, or the case was left alone; ``-2`` marks a second, later set."""
 
 
 class Case(BaseModel):

@@ -39,7 +39,7 @@ def test_the_document_has_counts_intervals_and_the_wrong_cases(project: Project)
         name for name, _ in scores
     }
     quoted = scores["no_injection", "tuned"]
-    assert quoted["wrong_cases"] == ["inj-64", "inj-65"]
+    assert quoted["wrong_cases"] == ["inj-64", "inj-65", "inj-n027"]
     counts = [quoted[key] for key in ("right_findings", "wrong_findings", "missed", "right_passes")]
     assert sum(counts) == quoted["cases"] and counts[1] == 2
     assert quoted["precision_interval"][0] < quoted["precision"] < quoted["precision_interval"][1]

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from guardflow.guards.kit.antonyms import HEDGES, PARTIAL, UNIVERSAL, opposites
+from guardflow.guards.kit.parts import taken_apart
 from guardflow.guards.kit.sentences import sentence_spans
 from guardflow.guards.kit.terms import Words, words_of
 from guardflow.guards.kit.text import normalize
@@ -130,6 +131,8 @@ class Ground:
         elif not _in_one(claim, window):
             yield "doubtful", "puts together what stands in different sentences"
         yield from _loosens(claim, window)
+        for reason in taken_apart(claim, window):
+            yield "doubtful", reason
 
     def _is_foreign(self, claim: Words) -> bool:
         """Whether a claim is written in another language than the source, as its little words tell."""
@@ -202,8 +205,11 @@ def _covered(claim: Words, window: Sequence[Words]) -> float:
 
 def _order(claim: Words, window: Sequence[Words], near: int = _NEAR) -> float:
     """The share of a claim's neighbouring content words that stand near each other, in that order."""
-    there = [term for words in window for term in words.terms]
-    pairs = [pair for pair in pairwise(claim.terms) if pair[0] in there and pair[1] in there]
+    return _order_of(claim.terms, [term for words in window for term in words.terms], near)
+
+
+def _order_of(terms: Sequence[str], there: Sequence[str], near: int = _NEAR) -> float:
+    pairs = [pair for pair in pairwise(terms) if pair[0] in there and pair[1] in there]
     close = {pair for step in range(1, near + 1) for pair in zip(there, there[step:], strict=False)}
     return sum(pair in close for pair in pairs) / len(pairs) if pairs else 1.0
 
@@ -236,10 +242,21 @@ def _in_one(claim: Words, window: Sequence[Words]) -> bool:
         missing = set(claim.terms) - set(words.terms)
         if len(missing) <= (1 - COVERED) * len(set(claim.terms)):
             return True
-        before = window[i - 1].terms if i else ()
-        if words.function & _PRONOUNS and claim.numbers <= words.numbers and missing <= set(before):
+        if _goes_on(claim, window, i):
             return True
     return False
+
+
+def _goes_on(claim: Words, window: Sequence[Words], i: int) -> bool:
+    """Whether a sentence says most of a claim, and pronouns stand for what it takes from the sentence before."""
+    words, before = window[i], window[i - 1].terms if i else ()
+    missing = set(claim.terms) - set(words.terms)
+    return (
+        bool(words.function & _PRONOUNS)
+        and claim.numbers <= words.numbers
+        and missing <= set(before)
+        and len(missing) <= _IN_ORDER * len(set(claim.terms))
+    )
 
 
 def _loosens(claim: Words, window: Sequence[Words]) -> Iterator[tuple[Standing, str]]:
@@ -247,7 +264,7 @@ def _loosens(claim: Words, window: Sequence[Words]) -> Iterator[tuple[Standing, 
     numbers = frozenset(term for words in window for term in words.numbers)
     if claim.numbers - numbers:
         yield "doubtful", "has a number from another passage"
-    order = _order(claim, window)
+    order = _order_said(claim, window)
     if order < _IN_ORDER:
         yield "doubtful", "puts the words of the source in another order"
     if order < _SURELY and _competes(claim, window, numbers):
@@ -256,6 +273,15 @@ def _loosens(claim: Words, window: Sequence[Words]) -> Iterator[tuple[Standing, 
         there = {term for words in window for term in words.terms}
         if (one in claim.numbers and other not in there) or (other in claim.numbers and one not in there):
             yield "doubtful", f"counts what the passage does not count: {one} {other}"
+
+
+def _order_said(claim: Words, window: Sequence[Words]) -> float:
+    """The order of a claim, as `_order` tells it, leaving out what pronouns of the passage stand for."""
+    for i, words in enumerate(window):
+        if i and _goes_on(claim, window, i):
+            said = [term for term in claim.terms if term in words.terms]
+            return max(_order(claim, window), _order_of(said, words.terms))
+    return _order(claim, window)
 
 
 def _competes(claim: Words, window: Sequence[Words], numbers: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from guardflow.guards.kit.text import normalize
-from guardflow.guards.kit.words import FORGIVEN, NEGATIONS, tokens
+from guardflow.guards.kit.words import FORGIVEN, NEGATIONS, Token, tokens
 from guardflow.guards.kit.wordset import word_set
 
 _FUNCTION = word_set("""
@@ -49,6 +49,12 @@ _NUMBER_WORDS = {
     "eleven": "11",
     "twelve": "12",
 }
+_CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds", "¥": "yen"}
+_BEING = word_set("is are was were be been being")
+_NO_AGENT = word_set("the-end then now half law hand mistake default means using doing adding removing")
+_ENDS_AGENT = word_set(
+    "in on at for from during after before since near because who which that when while until over under with"
+)
 _ENDINGS = (
     "ations",
     "ation",
@@ -85,6 +91,10 @@ class Words:
     negations: int
     all: frozenset[str]
     """Every word and number, in lower case."""
+    number_order: tuple[str, ...]
+    """The numbers as they follow each other."""
+    name_order: tuple[str, ...]
+    """The names, also the one that opens the sentence, with the agent of "done by" first."""
     capitals: float
     """The share of content words that are capitalised inside the sentence: high in German and in titles."""
 
@@ -103,13 +113,17 @@ def words_of(text: str) -> Words:
     function: set[str] = set()
     everything: set[str] = set()
     negations = content = 0
-    for token in tokens(normalize(_MARK.sub("", _CITATION.sub("", text))).text):
+    number_order: list[str] = []
+    name_order: list[str] = []
+    plain = normalize(_MARK.sub("", _CITATION.sub("", text))).text
+    for token in _active(_units_last(tokens(plain))):
         word = _NUMBER_WORDS.get(token.word, token.word)
         if word == "may" and token.kind == "name":
             word = "May"  # the month hedges nothing
         everything.add(word)
         if token.kind == "number" or word.isdecimal():
             numbers.add(word)
+            number_order.append(word)
             found.append(word)
         elif word in NEGATIONS:
             negations += word not in _EXCEPTIONS
@@ -121,6 +135,8 @@ def words_of(text: str) -> Words:
             content += 1
             if token.kind == "name":
                 names.append(word)
+            if plain[token.start].isupper():
+                name_order.append(word)
             found += _stems(word)
     capitals = len(names) / content if content else 0.0
     return Words(
@@ -131,8 +147,49 @@ def words_of(text: str) -> Words:
         frozenset(function),
         negations,
         frozenset(everything),
+        tuple(number_order),
+        tuple(name_order),
         capitals,
     )
+
+
+def _units_last(found: list[Token]) -> list[Token]:
+    """$35 as 35 dollars."""
+    for i, token in enumerate(found):
+        if token.word in _CURRENCIES:
+            unit = Token(_CURRENCIES[token.word], token.start, token.end, "word")
+            number = found[i + 1] if i + 1 < len(found) else None
+            if number is not None and number.kind == "number":
+                found[i : i + 2] = [number, unit]
+            else:
+                found[i] = unit
+    return found
+
+
+def _active(found: list[Token]) -> list[Token]:
+    """What was "bought by Ada in May" in the order of "Ada bought it in May"."""
+    verb = next(
+        (
+            i
+            for i in range(2, len(found))
+            if found[i - 1].word in _BEING
+            and found[i].word.endswith(("ed", "en", "un", "wn", "ght", "ade", "old", "eld"))
+        ),
+        0,
+    )
+    by = next((i for i in range(verb + 1, len(found) - 1) if found[i].word == "by"), 0)
+    if not verb or not by or found[by + 1].kind in ("number", "sign") or found[by + 1].word in _NO_AGENT:
+        return found
+    end = next((i for i in range(by + 2, len(found)) if found[i].word in _ENDS_AGENT), len(found))
+    return [
+        *found[by + 1 : end],
+        found[verb],
+        *found[: verb - 1],
+        *found[verb + 1 : by],
+        *found[verb - 1 : verb],
+        *found[by : by + 1],
+        *found[end:],
+    ]
 
 
 def _stems(word: str) -> list[str]:

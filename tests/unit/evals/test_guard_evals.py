@@ -170,5 +170,8 @@ def test_no_more_cases_go_wrong_than_did() -> None:
         for score in scored([case for case in SHIPPED if case.guard in OURS])
         if score.wrong
     }
-    assert wrong.pop(("no_injection", "tuned")) == {"inj-64", "inj-65"}  # quoted attacks, as documented
-    assert {split for _, split in wrong} <= {"held-out"}
+    assert wrong.pop(("no_injection", "tuned")) == {
+        *("inj-64", "inj-65"),  # quoted attacks, as documented
+        "inj-n027",  # a tool named without being called one
+    }
+    assert {split for _, split in wrong} <= {"held-out", "held-out-2"}
