@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from guardflow.testing import FaultServer, Reply
+from guardflow.testing import FaultServer, ForkServer, Reply
 
 HERE = Path(__file__).parent
+WARM = HERE.with_name("durability") / "crash_warm.py"
+
+Metrics = Sequence[dict[str, list[float]]]
 
 
 @pytest.fixture
@@ -23,17 +26,35 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return import_module("harness")
 
 
-def run(folder: Path, *peers: tuple[str, dict[str, object]]) -> Sequence[dict[str, list[float]]]:
-    """The metrics of the peers, which run one after the other in one new process."""
+@pytest.fixture(scope="module")
+def forks() -> Iterator[ForkServer]:
+    """A worker that has imported litellm, and forks for each test of peers that need it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(HERE))
+        server = ForkServer((str(WARM), "worker"), timeout=300).start()
+    with server:
+        yield server
+
+
+def run(folder: Path, *peers: tuple[str, dict[str, object]], forks: ForkServer | None = None) -> Metrics:
+    """The metrics of the peers, which run one after the other in one process: a new one, or a fork."""
     pairs = [part for name, options in peers for part in (name, json.dumps(options))]
-    command = [sys.executable, str(HERE / "worker.py"), *pairs]
     folder.mkdir(exist_ok=True)
+    if forks is not None:
+        ended = forks.run("worker:main", *pairs, cwd=folder)
+        ended.returned()
+        return read(ended.output)
+    command = [sys.executable, str(HERE / "worker.py"), *pairs]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    return [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    return read(ran.stdout)
 
 
-def test_every_peer_that_asks_a_model_runs(tmp_path: Path) -> None:
+def read(printed: str) -> Metrics:
+    return [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+
+def test_every_peer_that_asks_a_model_runs(tmp_path: Path, forks: ForkServer) -> None:
     answer = {"title": "t", "language": "en", "claims": [{"text": "c", "certainty": 0.5}]}
     peers = ("httpx", "litellm", "instructor", "guardflow")
     with FaultServer(Reply.json(answer)) as server:
@@ -43,7 +64,7 @@ def test_every_peer_that_asks_a_model_runs(tmp_path: Path) -> None:
             "calls": 2,
             "rounds": 1,
         }
-        said = run(tmp_path, *((peer, options) for peer in peers))
+        said = run(tmp_path, *((peer, options) for peer in peers), forks=forks)
         assert server.count == len(peers) * 2 * 2 * 2  # calls, addresses, warm-up and round
     assert len(said) == len(peers)
     assert all(metrics["cpu_ms"][0] > 0 and len(metrics["slow_wall_s"]) == 1 for metrics in said)
@@ -79,11 +100,11 @@ def test_research_over_generated_pages_is_measured(tmp_path: Path, harness: Modu
     assert said["requests"][0] > 3
 
 
-def test_stages_in_trouble_run_with_storm_control_and_without(tmp_path: Path) -> None:
+def test_stages_in_trouble_run_with_storm_control_and_without(tmp_path: Path, forks: ForkServer) -> None:
     with FaultServer(Reply.status(503)) as dead, FaultServer(Reply.json({"text": "fine"})) as alive:
         trouble: dict[str, object] = {"dead": dead.base_url, "alive": alive.base_url, "control": True}
         calm: dict[str, object] = {"server": alive.base_url, "calls": 5, "hedge": True}
-        said = run(tmp_path, ("storm-dead", trouble), ("storm-hedge", calm))
+        said = run(tmp_path, ("storm-dead", trouble), ("storm-hedge", calm), forks=forks)
         assert dead.count == said[0]["first"][0]
     assert (said[0]["second"], said[0]["lost"]) == ([0], [0])
     assert set(said[1]) == {"p50", "p95", "p99", "requests", "tokens"}
@@ -129,7 +150,9 @@ def test_votes_are_compared_with_fixed_panels_on_the_same_ballots(harness: Modul
     assert (round(low, 4), round(high, 4)) == (0.4038, 0.5962)
 
 
-def test_every_peer_that_asks_several_times_runs(tmp_path: Path, harness: ModuleType) -> None:
+def test_every_peer_that_asks_several_times_runs(
+    tmp_path: Path, harness: ModuleType, forks: ForkServer
+) -> None:
     answer = {"title": "t", "language": "en", "claims": [{"text": "c", "certainty": 0.5}]}
     ballots = ("ballots-instructor", "ballots-plain", "ballots-durable")
     faulty = import_module("faulty")
@@ -142,6 +165,7 @@ def test_every_peer_that_asks_several_times_runs(tmp_path: Path, harness: Module
             tmp_path,
             *((peer, few) for peer in ballots),
             *((one.peer, {**asked, **one.options}) for one in contestants),
+            forks=forks,
         )
         assert fine.count == len(ballots) * 3 * (2 + 2)  # ballots, warm-up and round
         assert sum(faults.asked.values()) == bad.count

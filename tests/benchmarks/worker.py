@@ -36,8 +36,8 @@ PEERS = {
 """Peers by name: the module here, and the function in it that is given the options."""
 
 
-def main() -> None:
-    """Run the peers and print one line of JSON for each."""
+def main(*pairs: str) -> None:
+    """Run the peers, each given by its name and its options, and print one line of JSON for each."""
     os.environ.update(
         {
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else importing litellm asks the network
@@ -46,11 +46,11 @@ def main() -> None:
         }
     )
     warnings.simplefilter("ignore")  # the peers' own, such as pydantic's inside of litellm
-    for name, options in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+    for name, options in zip(pairs[::2], pairs[1::2], strict=True):
         module, function = PEERS[name]
         peer = getattr(import_module(module), function)
         print(json.dumps(asyncio.run(peer(**json.loads(options)))), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
