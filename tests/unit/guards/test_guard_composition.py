@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 from guarded import CTX, checked
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardflow.errors import GuardCrashed, ModelCallError, StageError
@@ -79,7 +79,11 @@ words = st.text(alphabet="abcde", max_size=4)
 
 # --- laws -----------------------------------------------------------------------------------------------------
 
+few = settings(max_examples=40)
+"""Each example starts event loops and threads; a law that does not hold fails within a few."""
 
+
+@few
 @given(guards, guards, words)
 def test_and_passes_what_both_pass_and_or_what_either_passes(a: Any, b: Any, text: str) -> None:
     good, fine = not found(a, text), not found(b, text)
@@ -87,6 +91,7 @@ def test_and_passes_what_both_pass_and_or_what_either_passes(a: Any, b: Any, tex
     assert (not found(a | b, text)) is (good or fine)
 
 
+@few
 @given(guards, guards, guards, words)
 def test_grouping_does_not_change_what_is_found(a: Any, b: Any, c: Any, text: str) -> None:
     assert found((a & b) & c, text) == found(a & (b & c), text)
@@ -95,18 +100,21 @@ def test_grouping_does_not_change_what_is_found(a: Any, b: Any, c: Any, text: st
     assert ((a | b) | c).reject().identity == (a | (b | c)).reject().identity
 
 
+@few
 @given(guards, guards, words)
 def test_order_does_not_change_what_is_found(a: Any, b: Any, text: str) -> None:
     assert messages(a & b, text) == messages(b & a, text)
     assert messages(a | b, text) == messages(b | a, text)
 
 
+@few
 @given(guards, words)
 def test_a_guard_joined_with_itself_is_itself(a: Any, text: str) -> None:
     assert found(a & a, text) == found(a, text) == found(a | a, text)
     assert (a & a).asks == a.asks
 
 
+@few
 @given(guards, words)
 def test_guards_that_always_and_never_pass_are_neutral_and_absorbing(a: Any, text: str) -> None:
     assert messages(a & always, text) == messages(a, text)
@@ -118,12 +126,14 @@ def test_guards_that_always_and_never_pass_are_neutral_and_absorbing(a: Any, tex
         assert messages(a | never, text) == {*messages(a, text), "never good"}
 
 
+@few
 @given(guards, words)
 def test_a_condition_lets_a_guard_look_or_not(a: Any, text: str) -> None:
     assert messages(a.when(lambda _: True), text) == messages(a, text)
     assert not found(a.when(lambda _: False), text)
 
 
+@few
 @given(guards, words)
 def test_the_runner_finds_what_a_call_finds(a: Any, text: str) -> None:
     async def run() -> set[str]:

@@ -179,9 +179,9 @@ def test_a_large_source_is_read_in_linear_time() -> None:
     words = ["pool", "connection", "engine", "valve", "user", "fix", "terms", "wheel", "river", "bridge"]
     text = " ".join(f"The {words[i % 10]} {i} is near the {words[i % 7]}." for i in range(3_000))
     claims = " ".join(f"The {words[i % 10]} {i} was near the {words[i % 7]}." for i in range(50))
-    started = time.perf_counter()
+    started = time.process_time()
     list(grounded(source="text")({"says": claims}, GuardContext({"text": text})))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 # --- with a model ---------------------------------------------------------------------------------------------
