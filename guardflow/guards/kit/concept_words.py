@@ -12,6 +12,8 @@ OVERRIDE = word_set("""
     ignore disregard forget override overrule bypass skip discard overlook neglect dismiss abandon drop erase suspend supersede
     set_aside set_them_aside put_aside put_them_aside leave_aside cast_aside throw_away throw_out pay_no_attention_to take_no_notice_of pay_no_heed_to
     pay_no_mind_to do_away_with never_mind break_free_from get_rid_of
+""")
+OVERRIDE_ABROAD = word_set("""
     ignoriere ignoriert vergiss vergesst missachte verwirf uberspringe umgehe ignorieren_sie vergessen_sie missachten_sie verwerfen_sie
     halte_dich_nicht_mehr_an halten_sie_sich_nicht_mehr_an ignorez ignore_z oublie oubliez neglige negligez contourne ne_tiens_pas_compte ne_tenez_pas_compte ne_tiens_plus_compte
     ne_tenez_plus_compte fais_abstraction faites_abstraction
@@ -24,6 +26,7 @@ OVERRIDE = word_set("""
     не_обращай_внимания не_обращайте_внимания ігноруй ігноруйте забудьмо
     تجاهل تجاهلوا انس abaikan lupakan bo_qua
 """)
+"""Imperatives of other languages: these need no "all" or "previous" beside them."""
 OVERRIDE_LAST = word_set("""
     ignorieren vergessen missachten verwerfen negeren vergeten
     忽略 忽視 忽视 无视 無視 忘记 忘記 忘掉 抛开 不要理会 别管 不再遵守 不要遵守 不要再遵守 不用遵守 无需遵守 不必遵守 作废 丢弃
@@ -52,6 +55,7 @@ SYSTEM_PROMPT = word_set("""
     系统提示词 系統提示詞 系统提示 システムプロンプト 시스템_프롬프트
 """)
 LIMITS = word_set("""
+    messages
     rule rules guideline guidelines guidance direction directions order orders restriction restrictions constraint constraints
     limitation limitations limits limit filter filters safeguard safeguards policy policies context training safety_check* briefing
     ethics system_message message_history moderation
@@ -93,6 +97,7 @@ NOT = word_set("""
     inte ikke ne_pas не ни без никогда 不要 请勿 勿 别 不得 没有 不准 禁止 ないで
     n'oubliez n'ignorez n'oublie n'ignore
 """)
+PLEASE = word_set("please kindly bitte por_favor per_favore пожалуйста 请 now immediately just")
 REVEAL = word_set("""
     print output repeat show display dump list recite quote encode copy echo write
     zeige zeig gib nenne wiederhole ausgeben affiche affichez montre montrez repete repetez donne_moi imprime
@@ -147,6 +152,7 @@ AGENT = word_set("""
     assistent agenten assistente asistente asystent asystenta ассистент бот модель 助手 助理 アシスタント 도우미
 """)
 PERSONA = word_set("""
+    called named
     dan hacker pirate villain criminal persona character unrestricted unfiltered jailbroken uncensored unbound evil unlimited
     free_of free_from no_restrictions rogue obedient amoral terminal shell superuser root expert pirat bosewicht personnage pirata
     interpreter 黑客 角色 хакер

@@ -12,6 +12,8 @@ from guardflow.guards.kit import concept_words as words
 
 CONCEPTS: dict[str, frozenset[str]] = {
     "V": words.OVERRIDE,
+    "1": words.OVERRIDE_ABROAD,
+    "!": words.PLEASE,
     "W": words.OVERRIDE_LAST,
     "F": words.FOLLOW,
     "Z": words.STOP,
@@ -63,7 +65,7 @@ CONCEPTS: dict[str, frozenset[str]] = {
     "o": words.TO,
     "z": words.AS,
 }
-"""Besides: ``@`` an address, ``9`` an identifier that names an act, ``s`` another word in the plural, ``.`` any other,
+"""Besides: ``@`` an address of a page, ``&`` one of a mailbox, ``9`` an identifier that names an act, ``s`` another word in the plural, ``.`` any other,
 ``,`` a pause, ``/`` a new line, ``:`` a colon, ``|`` the end of a sentence."""
 
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -93,7 +95,8 @@ _JOINED = {phrase.replace(" ", ""): _WHOLE[phrase] for phrase in _PHRASES}
 _SPACED = "|".join(re.escape(p).replace(r"\ ", r"[ \n]") for p in _PHRASES if not _UNSPACED.search(p))
 _RUN_ON = "|".join(re.escape(p).replace(r"\ ", r"[ \n]?") for p in _PHRASES if _UNSPACED.search(p))
 _TOKEN = re.compile(
-    r"(?P<link>https?://[^\s)>\]\"'】。，、]+|www\.[^\s)>\]\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64})"
+    r"(?P<link>https?://[^\s)>\]\"'】。，、]+|www\.[^\s)>\]\"']+)"
+    r"|(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64})"
     rf"|(?P<phrase>(?<![\w'])(?:{_SPACED})(?![\w'])|{_RUN_ON})"
     r"|(?P<unspaced>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
     r"|(?P<word>[\w\u0900-\u097f]+(?:[’'][^\W_]+)?)"
@@ -138,7 +141,9 @@ def _letter(token: re.Match[str]) -> str:
         return _WHOLE.get(" ".join(token[0].split())) or _JOINED["".join(token[0].split())]
     if kind == "word":
         return _of_word(token[0].replace("’", "'"))
-    return {"link": "@", "unspaced": ".", "end": "|", "pause": ",", "line": "/", "colon": ":"}[kind or ""]
+    return {"link": "@", "mail": "&", "unspaced": ".", "end": "|", "pause": ",", "line": "/", "colon": ":"}[
+        kind or ""
+    ]
 
 
 def _of_word(word: str) -> str:

@@ -23,14 +23,15 @@ from guardflow.values import Finding
 # and neither does "do not ignore" or "if you ignore".
 _DO = r"(?:(?<![NksodZ?])|(?<=[YMm]d)|(?<=[YMm]o)|(?<=[YMm]do))(?<!N[.,])(?<!\?Y)"
 _FIRST = r"(?<![^|/,:Mm])"
-_TO = r"(?:[SE]f|[^|fV,:?]){0,5}?"
+_TO = r"(?:[SE]f|[^|fV1,:?]){0,5}?"
 """What may stand between setting aside and what is set aside: "the steps of the rules" are not the rules."""
 _ORDERS: dict[str, str] = {
     "override": (
-        rf"{_DO}V{_TO}[Syx][^|,V?]{{0,4}}?[OrB]"  # ignore all of your earlier instructions
-        rf"|{_DO}V{_TO}[OrB][^|,V?]{{0,4}}?[SyxD]"  # ignore the instructions above
-        rf"|{_DO}V[^|,]?E,?[^|,]{{0,6}}?[SD]"  # forget everything you were told
-        r"|E[^|]{0,3}[Or][^|]{0,8}?,.?V"  # whatever rules you have, set them aside
+        rf"{_DO}[V1]{_TO}[Syx][^|,V1?]{{0,4}}?[OrB]"  # ignore all of your earlier instructions
+        rf"|{_DO}[V1]{_TO}[OrB][^|,V1?]{{0,4}}?[SyxD]"  # ignore the instructions above
+        rf"|{_DO}[V1][^|,]?E,?[^|,]{{0,6}}?[SD]"  # forget everything you were told
+        r"|(?<!N)(?<!N.)1[^|,N?]{0,6}?[OB]"
+        r"|E[^|]{0,3}[Or][^|]{0,8}?,.?[V1]"  # whatever rules you have, set them aside
         r"|(?<!N)(?<!N.)W(?!N)[^|,N?]{0,8}?[Sxy][^|,N?]{0,6}?[OrB]"
         r"|[SxyD][^|N?]{0,6}[OrB][^|,N?]{0,12}?W(?!N)"  # where the verb comes last
         r"|(?<![ks])(?<!\?Y)(?:Z|N)[^|,]{0,2}?F[^|]{0,4}?[yxD][^|,]{0,4}?[OrB]"  # do not follow your rules
@@ -49,7 +50,7 @@ _ORDERS: dict[str, str] = {
         r"|yS?wS?[^|]?j[J:,]"  # your new task is
     ),
     "addressed": (
-        r"h[^|]{0,2}?M[Mm]*(?=$|[,:|/YVAFRLHXNcyxu]|k[^|]?c)|h[^|]?m[,:][^|]{0,2}[VRLHXAF]"  # note to AI:
+        r"h[^|]{0,2}?M[Mm]*(?=$|[,:|/!YV1AFRLHXNcyxu]|k[^|]?c)|h[^|]?m[,:][^|]{0,2}!?[V1RLHXAF]"  # note to AI:
         r"|i[^|]{0,3}?(?:M|m[,:|])|z[^|]?M,?Yd"  # if you are a language model
         r"|M[Mm]*k?[^|]?c[^|]?G|mcG[^|]{0,3}d"  # any AI that reads this
         r"|\?[^|,]{0,2}c[^|,]{0,4},?A"  # when you summarise this, say
@@ -63,11 +64,11 @@ _ORDERS: dict[str, str] = {
         rf"|{_FIRST}[RLHAX][^|]{{0,3}}S[^|]{{0,5}}C[^|]{{0,5}}Y|{_FIRST}(?:[RLHA][^|]{{0,3}}x|L[^|]{{0,4}})C"
     ),
     "exfiltration": (
-        rf"{_DO}X[^|]{{0,10}}?[IUC][^|]{{0,10}}?@|[IU][^|]{{0,6}}X[^|]{{0,4}}@"  # send the conversation to
+        rf"{_DO}X(?:[^|]{{0,10}}?[IUC][^|]{{0,10}}?[@&]|[^|]{{0,3}}?[GE][^|]{{0,6}}?@)|[IU][^|]{{0,6}}X[^|]{{0,4}}[@&]"  # send the conversation to
         r"|@[^|]{0,8}U[^|]{0,2}[IC]"
         r"|y[TA][^|]{0,12}l[^|]{0,5}K[^|]{0,12}@|l[^|]{0,5}K[^|]{0,14}y[TA][^|]{0,20}@|l[^|]{0,20}@[^|]{0,10}y[TA]"
     ),
-    "tool": (rf"{_DO}u[^|]{{0,2}}9(?:[^|]?q|[^|]{{0,8}}[IUC])|{_DO}uy[^|]{{0,3}}q[^|]{{0,12}}[@XIUC]"),
+    "tool": (rf"{_DO}u[^|]{{0,2}}9(?:[^|]?q|[^|]{{0,8}}[IUC])|{_DO}uy[^|]{{0,3}}q[^|]{{0,12}}[@&XIUC]"),
 }
 """Orders as rows of concepts, see `guardflow.guards.kit.concepts`."""
 _MARKS: dict[str, str] = {
@@ -84,7 +85,7 @@ _SPEAKER = re.compile(
     r"|\"role\"\s{0,4}:\s{0,4}\"(?:system|assistant|developer)\"(.{0,300})",
     re.MULTILINE,
 )
-_SPEECH = re.compile(r"[YVFOBM]|[yx][^|]?r|r[^|]*P|NA")
+_SPEECH = re.compile(r"[YV1FOBM]|[yx][^|]?r|r[^|]*P|NA")
 """What a line has that is spoken in a conversation with a model; a setting or a log has not."""
 _IMAGE = re.compile(r"!\[[^\]\n]{0,100}\]\(\s*https?://[^)\s?]{0,300}\?([^)\s]{0,300})")
 _LOOKS = word_set(
@@ -168,7 +169,7 @@ _TOLD = {
 
 
 def no_injection(
-    fields: str | None = None,
+    at: str | None = None,
     /,
     *,
     of: Literal["answer", "input"] = "answer",
@@ -178,7 +179,7 @@ def no_injection(
     """A guard: no text speaks to a model instead of its reader (see `injection_flags`).
 
     Args:
-        fields: which texts, as a path pattern; None is all.
+        at: which texts, as a path pattern; None is all.
         of: whether the stage's answer is looked at, or its input: then findings have no path in the answer,
             and ``.refuse()`` or ``.warn()`` is what helps.
         ignore: kinds that may stand, as ``("tool",)`` in a text about a program.
@@ -198,7 +199,7 @@ def no_injection(
         )
 
     def check(answer: object, ctx: GuardContext[object]) -> Iterator[Finding]:
-        for where, text in texts(answer if of == "answer" else ctx.input, fields):
+        for where, text in texts(answer if of == "answer" else ctx.input, at):
             for found in find_injections(text):
                 if found.kind in ignore:
                     continue
