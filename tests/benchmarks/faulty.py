@@ -19,8 +19,9 @@ from pathlib import Path
 
 from harness import WORKER, Row
 from invoices import SHARES, drawn
-from votes import mean, wilson
+from votes import mean
 
+from guardflow.stats import wilson
 from guardflow.testing import FaultServer, Reply
 
 PYDANTIC_AI = "BENCH_PYDANTIC_AI"

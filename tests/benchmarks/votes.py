@@ -16,6 +16,7 @@ from enum import Enum
 from harness import Row
 
 from guardflow import Model, Vote, ahead_by
+from guardflow.stats import wilson
 from guardflow.vote import Cast, Decided, Split, Undecided
 
 Answers = Enum("Answers", ["A", "B", "C", "D"])
@@ -106,14 +107,6 @@ def trials(world: Sequence[tuple[float, float]], vote: Vote, panel: int, count: 
         tally.split += ours.split
         tally.split_right += ours.split and ours.answer == truth
     return tally
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share; Wilson 1927."""
-    share, z2 = right / count, Z * Z / count
-    middle = share + z2 / 2
-    half = Z * math.sqrt(share * (1 - share) / count + z2 / count / 4)
-    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
 
 
 def mean(values: Sequence[float]) -> tuple[float, float, float]:
