@@ -211,7 +211,7 @@ def _mask(text: str, kinds: Collection[PiiKind], allowed: Collection[str], label
 
 
 def no_pii(
-    fields: str | None = None,
+    at: str | None = None,
     /,
     *,
     kinds: Collection[PiiKind] = PII,
@@ -224,7 +224,7 @@ def no_pii(
     ``[email]`` in its place.
 
     Args:
-        fields: where to look, as a path pattern; None is everywhere.
+        at: where to look, as a path pattern; None is everywhere.
         kinds: what to look for.
         allow: texts that may stand, as ``"support@acme.org"``; case does not count.
         name: what findings call the guard.
@@ -240,7 +240,7 @@ def no_pii(
     allowed = frozenset(text.casefold() for text in allow)
 
     def check(answer: object) -> Iterator[Finding]:
-        for path, text in _written(answer, fields):
+        for path, text in _written(answer, at):
             where = _told(path, wanted)
             if len(where) < len(path):
                 yield Finding("has a key that is personal data", at=where)
@@ -280,12 +280,12 @@ def _label(path: Path) -> str:
     return next((part for part in reversed(path) if isinstance(part, str)), "")
 
 
-def _written(value: object, fields: str | None) -> Iterator[tuple[Path, str]]:
+def _written(value: object, at: str | None) -> Iterator[tuple[Path, str]]:
     """Every text, and whole numbers that are long enough to be personal data."""
-    yield from texts(value, fields)
-    for at, leaf in leaves(value, fields):
+    yield from texts(value, at)
+    for where, leaf in leaves(value, at):
         if isinstance(leaf, int) and abs(leaf) >= 10**_SHORTEST_NUMBER:
-            yield at, str(leaf)
+            yield where, str(leaf)
 
 
 def _told(path: Path, kinds: Collection[PiiKind]) -> Path:

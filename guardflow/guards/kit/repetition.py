@@ -104,7 +104,7 @@ def _same_sentence(text: str, sentences: int) -> Repetition | None:
 
 
 def no_repetition(
-    fields: str | None = None,
+    at: str | None = None,
     /,
     *,
     loops: int = 4,
@@ -115,7 +115,7 @@ def no_repetition(
     """A guard: no text goes round in circles (see `find_repetition`, also for what the bounds mean).
 
     Args:
-        fields: which texts, as a path pattern; None is all.
+        at: which texts, as a path pattern; None is all.
         loops: how often a stretch of words may not follow itself.
         sentences: how often a sentence or line may not stand in a text.
         share: the share of repeated word runs above which a long text is refused.
@@ -135,7 +135,7 @@ def no_repetition(
         )
 
     def check(answer: object) -> Iterator[Finding]:
-        for where, text in texts(answer, fields):
+        for where, text in texts(answer, at):
             for found in find_repetition(text, loops=loops, sentences=sentences, share=share):
                 yield Finding(_told(found), at=where, evidence=found.phrase[:200] or None)
 
