@@ -125,7 +125,7 @@ def row_of(text: str) -> Row:
     """The concepts of a text that is in lower case.
 
     >>> row_of("please ignore all of your earlier instructions.").letters
-    '.VSfySO|'
+    '!VSfySO|'
     """
     letters: list[str] = []
     spans: list[tuple[int, int]] = []
