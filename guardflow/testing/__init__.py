@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from guardflow.testing.cassette import Cassette, replaying
+    from guardflow.testing.cassette import Cassette
     from guardflow.testing.conformance import GuardCheck, check_guard, guard_checks
     from guardflow.testing.crash import (
         ChildExit,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         run_and_kill,
     )
     from guardflow.testing.network import NetworkRefused, network_refused
+    from guardflow.testing.playing import replaying
     from guardflow.testing.process import FaultProcess
     from guardflow.testing.reply import Reply
     from guardflow.testing.script import Rule, Script
@@ -60,7 +61,8 @@ __all__ = [
 
 _HOME = {
     "conformance": ("GuardCheck", "check_guard", "guard_checks"),
-    "cassette": ("Cassette", "replaying"),
+    "cassette": ("Cassette",),
+    "playing": ("replaying",),
     "crash": (
         "ChildExit",
         "CrashPoint",

@@ -1,4 +1,4 @@
-"""`Cassette`: recorded answers in the place of every model; `replaying` plays one for a block, without a network.
+"""`Cassette`: recorded answers in the place of every model; `replaying` plays one for a block.
 
 Tests call it. It needs no settings and no keys, opens no socket, and never waits where the recorded run waited.
 """
@@ -6,20 +6,16 @@ Tests call it. It needs no settings and no keys, opens no socket, and never wait
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import anyio
 
-from guardflow.errors import CassetteError, ModelCallError, NotRecorded
+from guardflow.errors import ModelCallError, NotRecorded
 from guardflow.models.client import ModelClient
 from guardflow.models.routing import DEFAULT_MAX_TOKENS, EVERY
 from guardflow.testing.nearest import differences, nearest
-from guardflow.testing.network import network_refused
-from guardflow.testing.scripted import using
 from guardflow.testing.tape import Recording, Take, Tape, tape_of
 from guardflow.testing.tape_file import read_tape, write_tape
 from guardflow.values import Attempt, Completion, Model, Request
@@ -134,6 +130,9 @@ class Cassette:
                 request, "was cancelled before its answer came, and this time somebody waits for it"
             )
 
+    def keep(self) -> None:
+        """Nothing to write: it plays only."""
+
     async def aclose(self) -> None:
         """Nothing to release."""
 
@@ -157,67 +156,6 @@ class Cassette:
         )
         self._misses.append(error)
         return error
-
-
-@contextmanager
-def replaying(
-    cassette: str | Path | Cassette,
-    *,
-    unused: Literal["ignored", "fail"] = "ignored",
-    network: Literal["refused", "loopback", "allowed"] = "refused",
-) -> Generator[Cassette]:
-    """Within the block, every model answers from the cassette, and nothing is sent anywhere.
-
-    Clients of an inner `using` win over it. It holds for the tasks started inside.
-
-    Args:
-        cassette: a file, or a cassette.
-        unused: whether recordings that nobody asked for fail at the end of the block.
-        network: what sockets may still do: nothing, reach this machine, or everything.
-
-    Raises:
-        CassetteError: the file cannot be played; at the end, some of it was left.
-        NotRecorded: at the end: a request was not on it. It takes the place of whatever error followed from that.
-        NetworkRefused: something connected, or looked up a name.
-
-    Example:
-        >>> from guardflow import Model
-        >>> from guardflow.testing import Cassette, Tape, replaying
-        >>> with replaying(Cassette(Tape())) as cassette:
-        ...     len(cassette.unused)
-        0
-    """
-    player = cassette if isinstance(cassette, Cassette) else Cassette.load(cassette)
-    with ExitStack() as stack:
-        if network != "allowed":
-            stack.enter_context(network_refused(loopback="allowed" if network == "loopback" else "refused"))
-        stack.enter_context(using(player.clients()))
-        try:
-            yield player
-        except Exception as followed:
-            if player.misses and followed is not player.misses[0]:
-                raise player.misses[0] from followed
-            raise
-    check_played(player, unused=unused)
-
-
-def check_played(cassette: Cassette, *, unused: Literal["ignored", "fail"]) -> None:
-    """Raise what a test should fail with at its end.
-
-    Raises:
-        NotRecorded: a request was not on the cassette.
-        CassetteError: ``unused`` is "fail", and some of it was left.
-    """
-    if cassette.misses:
-        raise cassette.misses[0]
-    left = cassette.unused
-    if unused == "fail" and left:
-        stages = ", ".join(repr(name) for name in dict.fromkeys(recording.stage for recording in left))
-        raise CassetteError(
-            f"{len(left)} of {len(cassette.tape.recordings)} recordings on {cassette.name!r} were not asked for "
-            f"(stages: {stages})",
-            hint="record it again, or let it be with unused='ignored'",
-        )
 
 
 def _why_not(request: Request, recordings: Sequence[Recording]) -> str:

@@ -12,10 +12,11 @@ import pytest
 
 from guardflow.guards import Guard
 from guardflow.testing import network
-from guardflow.testing.cassette import Cassette, replaying
+from guardflow.testing.cassette import Cassette
 from guardflow.testing.conformance import guard_checks
 from guardflow.testing.crash import ForkServer
 from guardflow.testing.network import NetworkRefused
+from guardflow.testing.playing import replaying
 from guardflow.testing.server import FaultServer
 
 __all__ = ["NetworkRefused", "cassette", "fault_server", "fork_server", "guard_conformance", "no_network"]
