@@ -42,8 +42,9 @@ async def make_brief(run: Research) -> None:
     for text in made.questions[: counts.sub_questions]:
         run.questions.append(SubQuestion(id=len(run.questions), text=" ".join(text.split())))
     if len(run.questions) == 1 and outcome is not None and outcome.status == "ok":
-        run.degraded("plan", "sub-questions", "no sub-question was about the question")
-        run.made_nothing("plan")
+        run.made_nothing(
+            "plan"
+        )  # it answered, and rightly or not named nothing else to find out: no fallback
 
 
 async def find_other_words(run: Research, open_questions: Sequence[SubQuestion], *, most: int) -> None:

@@ -101,6 +101,9 @@ def method_lines(report: Report) -> list[str]:
         "Every quote is a piece of a stored source, cut out by its offsets; evidence.jsonl lists them all.",
         "Every written sentence passed a check against its quotes: words and their order, numbers, negations.",
     ]
+    stages = {use.stage for use in report.models} | {part.stage for part in report.degraded}
+    if report.models and "plan" not in stages:
+        lines.append("The model named no sub-question to use, so the question was researched as it is.")
     if report.set_aside:
         lines.append(
             f"{report.set_aside} sentences of the sources were set aside: they speak to a model or hold links."

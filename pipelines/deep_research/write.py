@@ -7,6 +7,7 @@ that no quote has. The fallback needs no model: the quotes themselves.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -16,12 +17,10 @@ from guardflow import Finding, GuardContext, LLMStage, find_links, guard, number
 
 from .ladders import JUDGE, LADDERS, STRONG
 from .types import Frozen, Profile
-from .words import covered, follows, jaccard, negations
+from .words import covered, follows, jaccard, negations, terms
 
 GROUNDED = 0.6
 """Share of a sentence's content words that have to stand in its quotes, or it is not written from them."""
-SUPPORTED = 0.8
-"""Share from which words alone show that a sentence says no more than its quotes."""
 IN_ORDER = 0.5
 """Share of neighbouring words that have to be neighbours in a quote too: the same words in another order can say
 anything."""
@@ -244,10 +243,13 @@ support = {
 
 
 def by_words(text: str, quotes: Sequence[str]) -> Literal["supported", "unclear", "no"]:
-    """What words, numbers and negations alone say of a sentence: most sentences need no judge."""
+    """What words, numbers and negations alone say of a sentence: most sentences need no judge.
+
+    One word that its quotes do not have, or have less often, can turn it into something else: that needs a judge.
+    """
     if text in quotes:
         return "supported"
     if _unsupported(text, list(quotes)) is not None:
         return "no"
-    alike = covered(text, quotes) >= SUPPORTED and follows(text, quotes) >= IN_ORDER
-    return "supported" if alike else "unclear"
+    added = Counter(terms(text)) - Counter(terms(" ".join(quotes)))
+    return "supported" if not added and follows(text, quotes) >= IN_ORDER else "unclear"

@@ -111,7 +111,9 @@ def well(request: Request) -> object:
                 "ids": [n for n, text in lines.items() if "reservoir" in text or "irrigation" in text][:4]
             }
         case "write":
-            return {"sentences": [{"text": f"{t[:-1]}, it is said.", "facts": [n]} for n, t in lines.items()]}
+            return {
+                "sentences": [{"text": f"{t[:-1]}, and that is so.", "facts": [n]} for n, t in lines.items()]
+            }
         case _:
             return {"verdict": "supported"}
 

@@ -310,6 +310,23 @@ def test_words_decide_clear_cases_and_leave_the_others_open() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("quote", "written"),
+    [
+        (
+            "FaultServer is a loopback server that speaks OpenAI's chat protocol and gives every bad reply.",
+            "A guard is a loopback server that speaks OpenAI's chat protocol and gives every bad reply.",
+        ),
+        (
+            "A good answer closes the breaker, and a bad one doubles the time, up to a minute.",
+            "A bad answer closes the breaker, and a bad one doubles the time, up to a minute.",
+        ),
+    ],
+)
+def test_one_word_put_in_place_of_another_is_not_supported_by_words(quote: str, written: str) -> None:
+    assert judged(written, [quote]) == "unclear"
+
+
 # --- rendering ---------------------------------------------------------------------------------------------
 
 OURS = {"!doctype", "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "section", "a"}
