@@ -19,7 +19,7 @@ from guardflow.ladder import Call, Failure, Ladder, Move, Stop, next_move
 from guardflow.values import Request, Role
 
 from .asking import Answer
-from .judging import Gate
+from .judging import Turnstile
 from .patience import patience_of
 from .question import fence_evidence
 from .verdicts import Accepted, Ended, Judged, Subject, Verdicts
@@ -41,8 +41,8 @@ class Ascent:
         ladder: resolved; what to do about each failure.
         role: what its attempts are.
         ballot: which ballot they belong to.
-        gate: what a ballot waits at before anything new is sent, and where the budget has no room for it now. An
-            answer that had to be repaired is a failure behind a gate.
+        turnstile: what a ballot waits at before anything new is sent, and where the budget has no room for it now. An
+            answer that had to be repaired is a failure behind a turnstile.
         patience: whose rungs say how long a provider that is out is waited for; the ladder's own by default.
     """
 
@@ -54,12 +54,12 @@ class Ascent:
         *,
         role: Role = "answer",
         ballot: int = 0,
-        gate: Gate | None = None,
+        turnstile: Turnstile | None = None,
         patience: Ladder | None = None,
     ) -> None:
         self._subject, self._verdicts, self._ladder = subject, verdicts, ladder
         self._role: Role = role
-        self._ballot, self._gate = ballot, gate
+        self._ballot, self._turnstile = ballot, turnstile
         self._patience = patience or ladder
         self._path: list[str] = []
         self._sent = 0
@@ -94,15 +94,15 @@ class Ascent:
         return following if isinstance(following, Fallen) else await self.climb(following)
 
     async def _asked(self, call: Call) -> tuple[Answer, Judged]:
-        subject, gate = self._subject, self._gate
+        subject, turnstile = self._subject, self._turnstile
         request = subject.prepared.request(call, subject.variables)
         prompt_hash = subject.prepared.prompt.hash(call.variant)
         while True:
             known = subject.talk.knows(self._role, self._ballot, self._sent, request.hash)
-            if gate is not None and not known:
-                await gate.enter()
+            if turnstile is not None and not known:
+                await turnstile.enter()
             async with AsyncExitStack() as stack:
-                # Never held at a gate: two calls that wait for each other's locks there would wait for ever.
+                # Never held at a turnstile: two calls that wait for each other's locks there would wait for ever.
                 if not known and subject.scope.cache_mode in ("use", "only"):
                     await stack.enter_async_context(subject.scope.services.locks.holding(request.hash))
                 answer = await subject.talk.ask(
@@ -116,12 +116,12 @@ class Ascent:
                 )
                 judged = await self._judged(answer, request)
             no_room = answer.kind is Kind.BUDGET and not answer.row
-            if gate is None or not no_room or not await gate.room():
+            if turnstile is None or not no_room or not await turnstile.room():
                 self._sent += 1
                 return answer, judged
 
     async def _judged(self, answer: Answer, request: Request) -> Judged:
-        return await self._verdicts.judge(answer, request, strict=self._gate is not None)
+        return await self._verdicts.judge(answer, request, strict=self._turnstile is not None)
 
     async def _following(self, call: Call, failure: Failure, message: str, *, waited: bool) -> Call | Fallen:
         """The next call, after the pause before it; an answer that was read back has been waited for already."""

@@ -31,7 +31,7 @@ T = TypeVar("T")
 JUDGE_LADDER = Ladder(wait(3), reask(1, on=Kind.INVALID))
 
 
-class Gate(Protocol):
+class Turnstile(Protocol):
     """What a ballot of a vote waits at."""
 
     async def enter(self) -> None:
@@ -48,7 +48,7 @@ class Judge:
 
     Args:
         lane: which ballot is judged, from 1; 0 where there is one answer at a time.
-        gate: waited at before a question that is not in the ledger.
+        turnstile: waited at before a question that is not in the ledger.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Judge:
         *,
         role: Literal["guard", "match"] = "guard",
         lane: int = 0,
-        gate: Gate | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._talk = talk
         self._role: Literal["guard", "match"] = role
         self._first = lane * LANE
-        self._gate = gate
+        self._turnstile = turnstile
         self._asked: Counter[int] = Counter()
 
     async def __call__(
@@ -111,8 +111,8 @@ class Judge:
                 rendered.prompt_hash,
             )
             n = first + len(path)
-            if self._gate is not None and not talk.knows(self._role, ballot, n, digest):
-                await self._gate.enter()
+            if self._turnstile is not None and not talk.knows(self._role, ballot, n, digest):
+                await self._turnstile.enter()
             got = await talk.ask(
                 request,
                 rung=call.rung,

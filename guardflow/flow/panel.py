@@ -152,11 +152,11 @@ class Panel:
     async def _climbed(self, number: int) -> Ballot | Ended | Fallen:
         subject, ballots = self._subject, self._ballots
         model, place = ballots.vote.seat(number).model, self._turns.place(number)
-        verdicts = Verdicts(subject, lane=number + 1, gate=place)
+        verdicts = Verdicts(subject, lane=number + 1, turnstile=place)
         ended = await self._checked_again(number, verdicts)
         if ended is None:
             climb = Ascent(
-                subject, verdicts, ballots.ladder, ballot=number, gate=place, patience=self._patience
+                subject, verdicts, ballots.ladder, ballot=number, turnstile=place, patience=self._patience
             )
             ended = await climb.climb(subject.prepared.ballot_call(ballots.vote, number))
         if isinstance(ended, Accepted):

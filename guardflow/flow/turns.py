@@ -1,4 +1,4 @@
-"""Which ballots of a panel go on by themselves, and which wait: at the gate, or for room in the budget.
+"""Which ballots of a panel go on by themselves, and which wait: at the turnstile, or for room in the budget.
 
 The panel asks it what can still happen. It counts nothing and sends nothing.
 """
@@ -23,14 +23,14 @@ class Turns:
     ended: int = 0
     news: anyio.Event = field(default_factory=anyio.Event)
     """Set at the next change; then there is another one."""
-    _at_gate: set[int] = field(default_factory=set[int])
+    _at_turnstile: set[int] = field(default_factory=set[int])
     _opened: anyio.Event = field(default_factory=anyio.Event)
     _held: list[_Held] = field(default_factory=list["_Held"])
 
     @property
     def active(self) -> int:
         """How many ballots go on by themselves."""
-        return self.started - self.ended - len(self._at_gate) - len(self._held)
+        return self.started - self.ended - len(self._at_turnstile) - len(self._held)
 
     def end(self) -> None:
         """A ballot ended; what it had reserved may be room for those that are held."""
@@ -39,9 +39,9 @@ class Turns:
         self._tell()
 
     def open(self) -> None:
-        """Let through whoever waits at the gate, now and from now on."""
+        """Let through whoever waits at the turnstile, now and from now on."""
         self.is_open = True
-        self._at_gate.clear()
+        self._at_turnstile.clear()
         self._opened.set()
         self._tell()
 
@@ -49,10 +49,10 @@ class Turns:
         """Where this ballot waits."""
         return Place(self, ballot)
 
-    async def wait_at_gate(self, ballot: int) -> None:
+    async def wait_at_turnstile(self, ballot: int) -> None:
         if self.is_open:
             return
-        self._at_gate.add(ballot)
+        self._at_turnstile.add(ballot)
         self._tell()
         await self._opened.wait()
 
@@ -86,13 +86,13 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one ballot waits (`guardflow.flow.judging.Gate`)."""
+    """Where one ballot waits (`guardflow.flow.judging.Turnstile`)."""
 
     turns: Turns
     ballot: int
 
     async def enter(self) -> None:
-        await self.turns.wait_at_gate(self.ballot)
+        await self.turns.wait_at_turnstile(self.ballot)
 
     async def room(self) -> bool:
         return await self.turns.wait_for_room()

@@ -18,7 +18,7 @@ from guardflow.ladder import Failure
 from guardflow.values import Finding, Request, Status, Verdict
 
 from .asking import Answer, Conversation
-from .judging import Gate, Judge
+from .judging import Judge, Turnstile
 from .repair import read_answer
 from .scope import Scope
 
@@ -72,16 +72,16 @@ class Verdicts:
 
     Args:
         lane: which ballot's questions to judges these are, from 1; 0 where there is one answer at a time.
-        gate: what a ballot waits at before anything new is sent.
+        turnstile: what a ballot waits at before anything new is sent.
     """
 
-    def __init__(self, subject: Subject, *, lane: int = 0, gate: Gate | None = None) -> None:
+    def __init__(self, subject: Subject, *, lane: int = 0, turnstile: Turnstile | None = None) -> None:
         self._talk, self._scope = subject.talk, subject.scope
         self._stage = stage = subject.prepared.stage
         self._guarded = GuardContext(
             subject.value,
             stage=stage.name,
-            ask=Judge(subject.talk, lane=lane, gate=gate),
+            ask=Judge(subject.talk, lane=lane, turnstile=turnstile),
             resources=subject.scope.services.resources,
         )
 
