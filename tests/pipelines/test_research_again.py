@@ -74,8 +74,10 @@ async def test_a_page_that_has_nothing_to_do_with_the_question_costs_no_new_answ
     first = await ask(tmp_path, Scripted(planning))
     again = Scripted(planning)
     more = {**PAGES, "cheese.md": "# Cheese\n\nGoat cheese ripens for a year. Nobody hurries it along.\n"}
-    assert same_files(first, await ask(tmp_path, again, pages=more))
+    second = await ask(tmp_path, again, pages=more)
     assert again.count == 0
+    was, is_now = first.unwrap(), second.unwrap()
+    assert is_now.model_copy(update={"documents_read": was.documents_read}) == was
 
 
 @pytest.mark.parametrize("profile", ["quick", "standard"])
