@@ -16,7 +16,7 @@ from guardflow.values import Model
 
 from .matchers import Meaning, Within
 from .nodes import Leaf
-from .normal import letters, normal, number, storable, token, written
+from .normal import letters, normal, number, said, storable, token, written
 from .polling import Compare
 
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class Answers:
     """
 
     known: dict[tuple[Model, str, str], bool] = field(default_factory=dict[tuple[Model, str, str], bool])
+    likes: dict[int, dict[tuple[str, str], float]] = field(
+        default_factory=dict[int, dict[tuple[str, str], float]]
+    )
+    """How alike items of lists are, by the node of the list: a poll aligns the same lists several times."""
     asking: bool = True
 
     def same(self, model: Model, at: str, a: str, b: str) -> Questions[bool]:
@@ -90,7 +94,7 @@ def agreement(clusters: Sequence[Cluster]) -> FieldAgreement:
 
 def grouped(leaf: Leaf, voters: Sequence[Voter], at: str, answers: Answers) -> Questions[list[Cluster]]:
     """The groups of equal values at a leaf, the winner first."""
-    same = _equal(voters)
+    same = _equal(leaf, voters)
     if isinstance(leaf.matcher, Within):
         return ordered(_close(leaf.matcher, same))
     if isinstance(leaf.matcher, Meaning):
@@ -98,11 +102,15 @@ def grouped(leaf: Leaf, voters: Sequence[Voter], at: str, answers: Answers) -> Q
     return ordered(same)
 
 
-def _equal(voters: Sequence[Voter]) -> list[Cluster]:
+def _equal(leaf: Leaf, voters: Sequence[Voter]) -> list[Cluster]:
     by_token: dict[str, list[Voter]] = {}
     for voter in voters:
-        by_token.setdefault(token(voter.value), []).append(voter)
-    return [Cluster(tuple(same), commonest(same), weigh(same)) for same in by_token.values()]
+        by_token.setdefault(said(leaf, voter.value), []).append(voter)
+    return [_one(same) for same in by_token.values()]
+
+
+def _one(same: Sequence[Voter]) -> Cluster:
+    return Cluster(tuple(same), commonest(same), weigh(same))
 
 
 def commonest(voters: Sequence[Voter]) -> JSON:
@@ -119,9 +127,15 @@ def commonest(voters: Sequence[Voter]) -> JSON:
 
 def _close(within: Within, same: Sequence[Cluster]) -> list[Cluster]:
     """Around the number with the most weight near it, then around the next of what is left."""
-    left = {number(cluster.value): cluster for cluster in same if number(cluster.value) is not None}
-    clusters = [cluster for cluster in same if number(cluster.value) is None]
-    numbers = {at: cluster for at, cluster in left.items() if at is not None}
+    clusters: list[Cluster] = []
+    by_number: dict[float, list[Voter]] = {}  # numbers so long that floats cannot tell them apart are one
+    for cluster in same:
+        at = number(cluster.value)
+        if at is None:
+            clusters.append(cluster)
+        else:
+            by_number.setdefault(at, []).extend(cluster.voters)
+    numbers = {at: _one(voters) for at, voters in by_number.items()}
     while numbers:
         near = {
             centre: sorted(other for other in numbers if within.close(centre, other)) for centre in numbers

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 from guardflow.hashing import JSON
 
@@ -16,7 +16,7 @@ from .assignment import assign
 from .groups import Voter, weigh
 from .matchers import Meaning, Within
 from .nodes import Entries, Items, Leaf, Member
-from .normal import likeness, number, token, written
+from .normal import likeness, number, said, token, written
 
 _MOST_ITEMS = 60
 """Longer lists are paired greedily, best pair first: the exact pairing costs the third power of the length."""
@@ -44,19 +44,28 @@ class Slot:
 class _Item:
     voter: Voter
     place: float
+    text: str
 
 
-def aligned(node: Items | Entries, voters: Sequence[Voter]) -> list[Slot]:
-    """What the lists name, each thing once, in the order in which the lists have it on average."""
+Likes: TypeAlias = dict[tuple[str, str], float]
+"""How alike two items of a list are, by what is written in them."""
+
+
+def aligned(node: Items | Entries, voters: Sequence[Voter], likes: Likes) -> list[Slot]:
+    """What the lists name, each thing once, in the order in which the lists have it on average.
+
+    Args:
+        likes: what was found out about this list before; more is put there.
+    """
     if isinstance(node, Entries):
         return _by_key(voters)
     lists = sorted(
         (_items(voter) for voter in voters),
-        key=lambda items: (-len(items), [written(item.voter.value) for item in items]),
+        key=lambda items: (-len(items), [item.text for item in items]),
     )
     things: list[list[_Item]] = []
     for bucket in _buckets(node, lists):
-        things += _paired(node, bucket)
+        things += _paired(node, bucket, likes)
     slots = (Slot(tuple(i.voter for i in thing), tuple(i.place for i in thing)) for thing in things)
     return sorted(slots, key=lambda slot: (_middle(slot), sorted(written(v.value) for v in slot.voters)))
 
@@ -72,7 +81,10 @@ def _by_key(voters: Sequence[Voter]) -> list[Slot]:
 def _items(voter: Voter) -> list[_Item]:
     values = cast("Sequence[JSON]", voter.value)
     last = max(1, len(values) - 1)
-    return [_Item(Voter(voter.ballot, voter.weight, value), i / last) for i, value in enumerate(values)]
+    return [
+        _Item(Voter(voter.ballot, voter.weight, value), i / last, written(value))
+        for i, value in enumerate(values)
+    ]
 
 
 def _middle(slot: Slot) -> float:
@@ -109,14 +121,16 @@ def _tolerant(member: Member) -> bool:
 
 
 def _key(node: Items, value: JSON) -> str:
-    return token([_part(value, member) for member in node.keys] if node.keys else value)
+    if not node.keys:
+        return said(node.item, value)
+    return token([said(member.node, _part(value, member)) for member in node.keys])
 
 
 def _part(value: JSON, member: Member) -> JSON:
     return value.get(member.key) if isinstance(value, Mapping) else None
 
 
-def _paired(node: Items, lists: Sequence[Sequence[_Item]]) -> list[list[_Item]]:
+def _paired(node: Items, lists: Sequence[Sequence[_Item]], likes: Likes) -> list[list[_Item]]:
     """Things, list by list: each list's items join what they are most like, one each, or are things of their own."""
     things: list[list[_Item]] = []
     for items in lists:
@@ -125,7 +139,8 @@ def _paired(node: Items, lists: Sequence[Sequence[_Item]]) -> list[list[_Item]]:
         taken = set(joined.values())
         open_ = [column for column in range(len(things)) if column not in taken]
         if free and open_ and len(free) * len(open_) <= _MOST_PAIRS:
-            pairs = _matches(node, [items[row] for row in free], [things[column] for column in open_])
+            unknown = [items[row] for row in free]
+            pairs = _matches(node, unknown, [things[column] for column in open_], likes)
             joined |= {free[row]: open_[column] for row, column in pairs}
         for row, item in enumerate(items):
             if row in joined:
@@ -139,8 +154,8 @@ def _equal(items: Sequence[_Item], things: Sequence[Sequence[_Item]]) -> dict[in
     """The thing of each item that is there already, word for word."""
     known: dict[str, list[int]] = {}
     for column, thing in reversed([*enumerate(things)]):
-        for said in {token(other.voter.value) for other in thing}:
-            known.setdefault(said, []).append(column)
+        for text in {token(other.voter.value) for other in thing}:
+            known.setdefault(text, []).append(column)
     joined: dict[int, int] = {}
     taken: set[int] = set()
     for row, item in enumerate(items):
@@ -153,8 +168,11 @@ def _equal(items: Sequence[_Item], things: Sequence[Sequence[_Item]]) -> dict[in
     return joined
 
 
-def _matches(node: Items, items: Sequence[_Item], things: Sequence[Sequence[_Item]]) -> list[tuple[int, int]]:
-    like = [[_like(node, item, thing) for thing in things] for item in items]
+def _matches(
+    node: Items, items: Sequence[_Item], things: Sequence[Sequence[_Item]], likes: Likes
+) -> list[tuple[int, int]]:
+    several = [{other.text: other for other in thing} for thing in things]
+    like = [[_like(node, item, others, likes) for others in several] for item in items]
     if len(items) > _MOST_ITEMS or len(things) > _MOST_ITEMS:
         return _greedy(like)
     # As many columns that stand for "a thing of its own" as there are items, at the cost of the worst match.
@@ -178,12 +196,17 @@ def _greedy(like: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     return pairs
 
 
-def _like(node: Items, item: _Item, thing: Sequence[_Item]) -> float:
+def _like(node: Items, item: _Item, others: Mapping[str, _Item], likes: Likes) -> float:
     """How alike an item and a thing are, above 0 only where they may be the same."""
-    others = {written(other.voter.value): other.voter.value for other in thing}
-    if node.keys and not all(_same_key(node, item.voter.value, other) for other in others.values()):
+    mine = item.voter.value
+    if node.keys and not all(_same_key(node, mine, other.voter.value) for other in others.values()):
         return 0.0
-    shares = [likeness(node.item, item.voter.value, other) for other in others.values()]
+    shares: list[float] = []
+    for text, other in others.items():
+        share = likes.get((item.text, text))
+        if share is None:
+            share = likes[item.text, text] = likeness(node.item, mine, other.voter.value)
+        shares.append(share)
     share = math.fsum(shares) / len(shares)
     if node.keys:
         return 0.5 + share / 2
@@ -193,7 +216,7 @@ def _like(node: Items, item: _Item, thing: Sequence[_Item]) -> float:
 def _same_key(node: Items, a: JSON, b: JSON) -> bool:
     for member in node.keys:
         x, y = _part(a, member), _part(b, member)
-        if token(x) == token(y):
+        if said(member.node, x) == said(member.node, y):
             continue
         matcher = member.node.matcher if isinstance(member.node, Leaf) else None
         n, m = number(x), number(y)

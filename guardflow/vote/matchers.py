@@ -54,7 +54,7 @@ class Within(Matcher):
 
     def __post_init__(self) -> None:
         for name, value in (("rel", self.rel), ("abs", self.abs)):
-            if isinstance(value, bool) or not (math.isfinite(value) and value >= 0):
+            if not _is_real(value) or not (math.isfinite(value) and value >= 0):
                 raise LadderError(
                     f"within() is given {name}={value!r}",
                     hint="use a number from 0, such as within(rel=0.03)",
@@ -100,11 +100,11 @@ class Align(Matcher):
     floor: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.floor, bool) or not 0 < self.floor <= 1:
+        if not _is_real(self.floor) or not 0 < self.floor <= 1:
             raise LadderError(
                 f"align() is given floor={self.floor!r}", hint="use a share above 0 and up to 1, such as 0.6"
             )
-        if len(set(self.key)) != len(self.key) or not all(self.key):
+        if len(set(self.key)) != len(self.key) or not all(_is_name(name) for name in self.key):
             raise LadderError(f"align() is given key={self.key!r}", hint="name each field of the items once")
 
     def spec(self) -> dict[str, JSON]:
@@ -157,7 +157,16 @@ def align(*, key: str | tuple[str, ...] | None = None, floor: float = 0.6) -> Al
     Raises:
         LadderError: a share that is none, or a key named twice.
     """
-    return Align((key,) if isinstance(key, str) else tuple(key or ()), floor)
+    several = isinstance(key, tuple | list)
+    return Align(tuple(key) if several else () if key is None else (key,), floor)
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and bool(name)
 
 
 def model_spec(model: Model) -> dict[str, JSON]:

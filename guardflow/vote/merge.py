@@ -15,6 +15,7 @@ from guardflow.agreement import Dissent, FieldAgreement
 from guardflow.hashing import JSON
 from guardflow.values import Finding, Path
 
+from .fitting import has_fields
 from .groups import Answers, Cluster, Questions, Voter, agreement, commonest, grouped, ordered, weigh
 from .lists import Slot, aligned
 from .matchers import exact
@@ -55,7 +56,7 @@ def merge(node: Node, voters: Sequence[Voter], at: Path, answers: Answers) -> Qu
     if isinstance(node, Leaf):
         return (yield from _leaf(node, voters, at, answers))
     if isinstance(node, Record):
-        if all(isinstance(voter.value, Mapping) for voter in voters):
+        if all(has_fields(node, voter.value) for voter in voters):
             return (yield from _record(node, voters, at, answers))
         return (yield from _leaf(Leaf(exact), voters, at, answers))
     shaped = list if isinstance(node, Items) else Mapping
@@ -120,7 +121,8 @@ def _list(
     node: Items | Entries, voters: Sequence[Voter], listed: Sequence[Voter], at: Path, answers: Answers
 ) -> Questions[Merged]:
     total, floor = weigh(voters), node.align.floor
-    kept = [slot for slot in aligned(node, listed) if weigh(slot.voters) >= floor * total - 1e-9]
+    slots = aligned(node, listed, answers.likes.setdefault(id(node), {}))
+    kept = [slot for slot in slots if weigh(slot.voters) >= floor * total - 1e-9]
     inner = node.item if isinstance(node, Items) else node.value
     fields: dict[str, FieldAgreement] = {}
     values: list[JSON] = []

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from .matchers import Align, Follow, Matcher, Meaning
 
-Sort: TypeAlias = Literal["number", "text", "other"]
+Sort: TypeAlias = Literal["number", "text", "set", "other"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import cast
 
 from rapidfuzz.distance import Indel
@@ -16,6 +17,7 @@ from guardflow.hashing import JSON
 from .matchers import Within
 from .nodes import Items, Leaf, Node, Record, follows
 
+_NUMBERS = (int, float)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 """Made once: a poll writes every value of every ballot. NaN is written too: models answer with it."""
 
@@ -52,6 +54,29 @@ def storable(value: JSON) -> JSON:
 def token(value: JSON) -> str:
     """Equal for values that are the same."""
     return _ENCODER.encode(normal(value))
+
+
+def said(node: Node, value: JSON) -> str:
+    """Equal for values that are the same at this node.
+
+    A decimal is text in JSON, and 4.2 is 4.20; a set is a list, in an order that differs between processes.
+    """
+    if isinstance(node, Leaf) and node.sort == "number" and isinstance(value, str):
+        return _decimal(value) or token(value)
+    if isinstance(node, Leaf) and node.sort == "set" and isinstance(value, list):
+        return token(sorted(map(token, value)))
+    return token(value)
+
+
+def _decimal(text: str) -> str | None:
+    try:
+        sign, digits, exponent = Decimal(text).as_tuple()
+    except InvalidOperation:
+        return None
+    if not isinstance(exponent, int):  # NaN and infinities
+        return None
+    kept = "".join(map(str, digits)).rstrip("0")
+    return f"{'-' * sign}{kept}e{exponent + len(digits) - len(kept)}" if kept else "0"
 
 
 def number(value: JSON) -> float | None:
@@ -92,7 +117,9 @@ def _leaf_likeness(node: Leaf, a: JSON, b: JSON) -> float:
         x, y = number(a), number(b)
         if x is not None and y is not None:
             return float(node.matcher.close(x, y))
-    return float(token(a) == token(b))
+    if type(a) in _NUMBERS and type(b) in _NUMBERS:  # the common case; True is no number, and NaN is like NaN
+        return float(a == b or (a != a and b != b))  # noqa: PLR0124  # how NaN is told
+    return float(said(node, a) == said(node, b))
 
 
 def letters(a: str, b: str) -> float:

@@ -18,6 +18,7 @@ from guardflow.errors import LadderError
 from guardflow.hashing import JSON
 from guardflow.kinds import Kind
 
+from .fitting import fitting
 from .groups import Answers, Cluster, Questions, Voter, commonest, together, weigh
 from .merge import Merged, filled, merge
 from .nodes import Leaf, Node, asks
@@ -92,6 +93,7 @@ class _Count:
         left = [weights[n % len(weights)] for n in range(self.vote.max) if n not in numbers]
         size = self.vote.rule.size
         self.left = left if size is None else left[: max(0, size - len(self.voters))]
+        self.units = fitting(poll.shape, [ballot.value for ballot in self.cast])
         self.answers = Answers()
 
     def standing(self) -> Questions[Standing]:
@@ -115,7 +117,7 @@ class _Count:
             needs: the fewest further ballots if all that are in agree.
         """
         tallies: list[Tally] = []
-        for unit in sorted(self.shape.units, key=lambda unit: any(map(asks, unit.nodes))):
+        for unit in sorted(self.units, key=lambda unit: any(map(asks, unit.nodes))):
             undecided = needs if needs is not None else tallies
             if undecided and any(map(asks, unit.nodes)):
                 break
@@ -220,7 +222,7 @@ class _Count:
         if not self.voters:
             return None
         tallies: list[Tally] = []
-        for unit in (unit for unit in self.shape.units if not any(map(asks, unit.nodes))):
+        for unit in (unit for unit in self.units if not any(map(asks, unit.nodes))):
             tally = yield from self._tally(unit)
             tallies.append(tally)
         return self._agreement(tallies) if tallies else None

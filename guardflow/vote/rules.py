@@ -21,6 +21,10 @@ _SLACK = 1e-9
 """Sums of weights that differ by less are equal: 0.1 + 0.2 is 0.3."""
 
 
+_MOST_EXACT = 1_000
+"""Of more ballots, which only heavy weights make, a binomial is as good as normal, and its sum would take minutes."""
+
+
 class Group(NamedTuple):
     """Ballots that say the same: their weight together, and how many they are."""
 
@@ -166,7 +170,7 @@ class Confident(Rule):
     p: float
 
     def __post_init__(self) -> None:
-        if not 0.5 < self.p < 1:
+        if not _is_real(self.p) or not 0.5 < self.p < 1:
             raise LadderError(
                 f"confident() is given p={self.p!r}",
                 hint="use a probability above 0.5 and below 1, such as 0.95",
@@ -304,11 +308,11 @@ def k_for(p: float, steps: int, target: float = 0.99) -> int:
     (4, 6)
     """
     _count("k_for", "steps", steps)
-    if not 0.5 < p < 1:
+    if not _is_real(p) or not 0.5 < p < 1:
         raise LadderError(
             f"k_for() is given p={p!r}", hint="use a probability above 0.5 and below 1: no vote mends a coin"
         )
-    if not 0 < target < 1:
+    if not _is_real(target) or not 0 < target < 1:
         raise LadderError(f"k_for() is given target={target!r}", hint="use a probability between 0 and 1")
     odds = math.expm1(-math.log(target) / steps)  # t^(-1/s) - 1, exact for large s
     return max(1, math.ceil(math.log(odds) / math.log((1 - p) / p)))
@@ -316,7 +320,13 @@ def k_for(p: float, steps: int, target: float = 0.99) -> int:
 
 def _ahead(v1: int, v2: int) -> float:
     total = v1 + v2 + 1
+    if total > _MOST_EXACT:
+        return 0.5 * math.erfc((total / 2 - v1 - 0.5) / math.sqrt(total / 2))
     return sum(math.comb(total, heads) for heads in range(v1 + 1)) / 2**total
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _count(name: str, argument: str, value: int) -> int:

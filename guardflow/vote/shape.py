@@ -55,7 +55,14 @@ def shape_of(output: object, fields: Mapping[str, Matcher], whole: Sequence[Sequ
     Raises:
         LadderError: a rule for a field that is not there, or that cannot apply to it.
     """
-    reader = _Reader(output, {_names(name): (name, matcher) for name, matcher in fields.items()})
+    rules: dict[Names, tuple[str, Matcher]] = {}
+    for name, matcher in fields.items():
+        first, _ = rules.setdefault(_names(name), (name, matcher))
+        if first != name:
+            raise LadderError(
+                f"the vote has two rules for one field, {first!r} and {name!r}", hint="keep one of them"
+            )
+    reader = _Reader(output, rules)
     root = reader.read(output, (), frozenset())
     reader.check_used()
     groups = [tuple(_names(name) for name in names) for names in whole]
@@ -158,7 +165,7 @@ class _Reader:
         return Entries(node, rule)
 
     def _leaf(self, arms: Sequence[object], at: Names, matcher: Matcher | None) -> Leaf:
-        sorts: set[Sort] = {_sort(_bare(arm)) for arm in arms}
+        sorts: set[Sort] = {_sort(get_origin(_bare(arm)) or _bare(arm)) for arm in arms}
         sort = sorts.pop() if len(sorts) == 1 else "other"
         if isinstance(matcher, Within) and sort != "number":
             raise LadderError(
@@ -279,7 +286,7 @@ def _sort(kind: object) -> Sort:
         return "other"
     if issubclass(kind, int | float | Decimal):
         return "number"
-    return "text" if issubclass(kind, str) else "other"
+    return "text" if issubclass(kind, str) else "set" if issubclass(kind, AbstractSet) else "other"
 
 
 def _members(kind: object) -> list[tuple[str, str, object]] | None:
@@ -296,11 +303,24 @@ def _members(kind: object) -> list[tuple[str, str, object]] | None:
         shape = cast("type[object]", origin)
         if cast("frozenset[str]", getattr(shape, "__optional_keys__", frozenset[str]())):
             return None  # a key that may be missing is part of the value
-        return [(name, name, of) for name, of in get_type_hints(shape, include_extras=True).items()]
+        hints = _hints(shape)
+        return None if hints is None else [(name, name, of) for name, of in hints.items()]
     if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind, include_extras=True)
-        return [(field.name, field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+        hints = _hints(kind)
+        return (
+            None
+            if hints is None
+            else [(field.name, field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+        )
     return None
+
+
+def _hints(kind: type[object]) -> Mapping[str, object] | None:
+    """None where a type is named that only the function knows in which the class was written."""
+    try:
+        return get_type_hints(kind, include_extras=True)
+    except NameError:
+        return None
 
 
 def _is_typed_dict(kind: object) -> bool:

@@ -7,7 +7,7 @@ for one output type. It asks no model: flow casts the ballots.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Panel: TypeAlias = Model | Sequence[Model] | Mapping[Model, float]
 _MOST_BALLOTS = 100
+_MOST = 1e15
+"""Weights above it would lose the ballots of others in their sum."""
 _AHEAD_BY_2 = ahead_by(2)
 
 
@@ -215,23 +217,38 @@ def _panel(panel: Panel) -> tuple[tuple[Model, float], ...]:
         pairs: list[tuple[Model, float]] = [(panel, 1.0)]
     elif isinstance(panel, Mapping):
         pairs = list(panel.items())
+    elif not isinstance(panel, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        raise LadderError(
+            f"a vote is given {_brief(panel)}, which is no model",
+            hint='use Model("fast"), several in a list, or a mapping of models to their weights',
+        )
     else:
         pairs = [(model, 1.0) for model in panel]
     if not pairs:
         raise LadderError("a vote has no models", hint='name at least one: Vote(Model("fast"))')
     for model, weight in pairs:
         if not isinstance(model, Model):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
-            raise LadderError(f"a vote is given {model!r}, which is no model", hint='use Model("fast")')
+            raise LadderError(f"a vote is given {_brief(model)}, which is no model", hint='use Model("fast")')
         if not _is_number(weight) or weight <= 0:
             raise LadderError(
-                f"a vote gives model {model.name!r} the weight {weight!r}",
+                f"a vote gives model {model.name!r} the weight {_brief(weight)}",
                 hint="use a number above 0; leave a model out to give it no vote",
             )
     return tuple(pairs)
 
 
 def _fields(fields: Mapping[str, Matcher]) -> tuple[tuple[str, Matcher], ...]:
+    if not isinstance(fields, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        raise LadderError(
+            f"a vote is given fields={_brief(fields)}",
+            hint='use a mapping of fields to rules, such as {"score": within(abs=0.05)}',
+        )
     for name, matcher in fields.items():
+        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise LadderError(
+                f"a vote has a rule for {name!r}, which is no field",
+                hint='name a field, a place such as "items[*].text", or "$" for a value without fields',
+            )
         if not isinstance(matcher, Matcher):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
             raise LadderError(
                 f"a vote compares field {name!r} by {matcher!r}",
@@ -244,6 +261,11 @@ def _whole(whole: Sequence[str] | Sequence[Sequence[str]]) -> tuple[tuple[str, .
     if isinstance(whole, str):
         raise LadderError(
             f"a vote is given whole={whole!r}",
+            hint="name the fields that vote together, such as whole=('a', 'b')",
+        )
+    if not isinstance(whole, Sequence) or not all(isinstance(part, Sequence) for part in whole):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        raise LadderError(
+            f"a vote is given whole={_brief(whole)}",
             hint="name the fields that vote together, such as whole=('a', 'b')",
         )
     if all(isinstance(part, str) for part in whole):
@@ -298,4 +320,10 @@ def _check_reachable(vote: Vote) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_MOST <= value <= _MOST
+
+
+def _brief(value: object) -> str:
+    """What was written, as far as it helps: a whole vote or a long number does not."""
+    said = f"a {type(value).__name__}" if isinstance(value, Vote) else repr(value)
+    return said if len(said) <= 80 else f"{said[:79]}…"

@@ -23,6 +23,7 @@ from guardflow import (
     confident,
     exact,
     follow,
+    k_for,
     majority,
     meaning,
     quorum,
@@ -206,6 +207,19 @@ REFUSED = {
     "a key twice": lambda: align(key=("url", "url")),
     "one field together": lambda: Vote(FAST, whole=[("a",)]),
     "text as fields": lambda: Vote(FAST, whole="ab"),
+    "None for a panel": lambda: Vote(None),  # type: ignore[arg-type]  # likewise
+    "a vote in a vote": lambda: Vote(Vote(FAST)),  # type: ignore[arg-type]  # likewise
+    "a weight beyond floats": lambda: Vote({FAST: 10**400}),
+    "a list of fields": lambda: Vote(FAST, fields=["a"]),  # type: ignore[arg-type]  # likewise
+    "a field with no name": lambda: Vote(FAST, fields={"": exact}),
+    "a field that is a number": lambda: Vote(FAST, fields={5: exact}),  # type: ignore[dict-item]  # likewise
+    "a number as fields together": lambda: Vote(FAST, whole=5),  # type: ignore[arg-type]  # likewise
+    "numbers as fields together": lambda: Vote(FAST, whole=(1, 2)),  # type: ignore[arg-type]  # likewise
+    "confidence in words": lambda: confident("0.9"),  # type: ignore[arg-type]  # likewise
+    "tolerance in words": lambda: within(abs="1"),  # type: ignore[arg-type]  # likewise
+    "floor in words": lambda: align(floor="most"),  # type: ignore[arg-type]  # likewise
+    "a key that is a number": lambda: align(key=5),  # type: ignore[arg-type]  # likewise
+    "a chance in words": lambda: k_for("0.9", 3),  # type: ignore[arg-type]  # likewise
     "split by no model": lambda: Vote(FAST, split="strong"),  # type: ignore[arg-type]  # likewise
 }
 
@@ -225,6 +239,7 @@ def test_what_could_never_work_is_refused_when_it_is_written(make) -> None:
         ({"claims[*].title": exact}, (), "has no field"),
         ({"summary.x": exact}, (), "votes as one or is not there"),
         ({"city": exact, "city.name": exact}, (), "votes as one"),
+        ({"score": exact, "$.score": within(abs=1)}, (), "two rules for one field"),
         ({"old.name": exact}, (), "votes as one"),
         ({"summary": within(abs=1)}, (), "is no number"),
         ({"sure": within(abs=1)}, (), "is no number"),

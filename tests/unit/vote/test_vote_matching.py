@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,9 @@ def won(vote: Vote, output: type[object], *values, same=None) -> object:
         (Color, ["red", "red"]),
         (tuple[int, str], [[1, "a"], [1.0, "a "]]),
         (Sum | None, [None, None]),
+        (Decimal, ["4.2", "4.20"]),
+        (Decimal, ["-0.0", "0"]),
+        (list[Decimal], [["100.00"], ["100"]]),
     ],
 )
 def test_values_that_differ_by_accident_only_are_the_same(output, values) -> None:
@@ -62,6 +66,9 @@ def test_values_that_differ_by_accident_only_are_the_same(output, values) -> Non
         (float, [0.1, 0.1000001]),
         (Sum | None, [None, {"amount": 1, "currency": "EUR"}]),
         (tuple[int, ...] | None, [None, [1]]),
+        (Decimal, ["4.2", "42"]),
+        (Decimal, ["1E+2", "1E+3"]),
+        (Decimal, ["NaN", "1"]),
     ],
 )
 def test_values_that_differ_are_not(output, values) -> None:
@@ -115,6 +122,26 @@ def test_ints_stay_ints_and_the_winner_is_a_number_that_was_given(numbers: list[
 def test_decimals_are_numbers_though_they_are_text_in_json() -> None:
     vote = Vote(FAST, fields={"$": within(rel=0.01)})
     assert won(vote, Decimal, "100.00", "100.50") == "100.00"
+
+
+@pytest.mark.parametrize(
+    ("output", "values"), [(Decimal, ["10.0", "10.00", "99"]), (int, [2**60, 2**60 + 1, 5])]
+)
+def test_no_ballot_is_lost_where_two_spellings_are_one_number(
+    output: type[object], values: list[Any]
+) -> None:
+    vote = Vote(FAST, rule=unanimous(3), fields={"$": within(abs=1)})
+    standing = take(vote, output, cast(*values))
+    assert isinstance(standing, Split)
+    assert standing.agreement.fields["$"].share == pytest.approx(2 / 3)
+    assert len(standing.candidates) == 2
+
+
+def test_equal_sets_are_the_same_in_any_order() -> None:
+    vote = Vote(FAST, fields={"$": exact})
+    assert isinstance(take(vote, set[str], cast(["a", "b"], ["b", "a"])), Decided)
+    assert take(vote, set[str], cast(["a", "b"], ["a", "c"])) == Undecided(2)
+    assert take(vote, list[str], cast(["a", "b"], ["b", "a"])) == Undecided(2)
 
 
 def test_no_number_is_not_near_any() -> None:

@@ -8,8 +8,9 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voting import FAST
 
-from guardflow import LadderError, ahead_by, confident, k_for, majority, quorum, unanimous
+from guardflow import LadderError, Vote, ahead_by, confident, k_for, majority, quorum, unanimous
 from guardflow.vote.rules import Group, Rule, fewest
 
 RULES: list[Rule] = [
@@ -65,6 +66,19 @@ def test_confidence_against_a_runner_up_is_a_sum_of_binomials() -> None:
     exact = sum(math.comb(8, heads) for heads in range(6)) / 2**8
     assert confident(exact).wins(even(5, 2), ())
     assert not confident(exact + 1e-12).wins(even(5, 2), ())
+
+
+@pytest.mark.parametrize(("v1", "v2"), [(520, 481), (505, 501), (530, 490)])
+def test_of_many_ballots_confidence_is_as_good_as_exact(v1: int, v2: int) -> None:
+    total = v1 + v2 + 1
+    exactly = sum(math.comb(total, heads) for heads in range(v1 + 1)) / 2**total
+    groups = [Group(v1, v1), Group(v2, v2)]
+    assert confident(exactly - 1e-3).wins(groups, ())
+    assert not confident(exactly + 1e-3).wins(groups, ())
+
+
+def test_heavy_weights_are_counted_at_once() -> None:
+    assert Vote({FAST: 1e6}, rule=confident(0.95)).rule.wins([Group(4e6, 4), Group(1e6, 1)], ())
 
 
 def test_a_heavy_ballot_does_not_decide_alone() -> None:
