@@ -50,9 +50,9 @@ _ORDERS: dict[str, str] = {
         r"|yS?wS?[^|]?j[J:,]"  # your new task is
     ),
     "addressed": (
-        r"h[^|]{0,2}?M[Mm]*(?=$|[,:|/!YV1AFRLHXNcyxu]|k[^|]?c)|h[^|]?m[,:][^|]{0,2}!?[V1RLHXAF]"  # note to AI:
+        r"h[^|]{0,2}?M[Mm]{0,8}(?=$|[,:|/!YV1AFRLHXNcyxu]|k[^|]?c)|h[^|]?m[,:][^|]{0,2}!?[V1RLHXAF]"  # note to AI:
         r"|i[^|]{0,3}?(?:M|m[,:|])|z[^|]?M,?Yd"  # if you are a language model
-        r"|M[Mm]*k?[^|]?c[^|]?G|mcG[^|]{0,3}d"  # any AI that reads this
+        r"|M[Mm]{0,8}k?[^|]?c[^|]?G|mcG[^|]{0,3}d"  # any AI that reads this
         r"|\?[^|,]{0,2}c[^|,]{0,4},?A"  # when you summarise this, say
     ),
     "secrecy": (

@@ -144,15 +144,26 @@ def test_the_row_has_one_letter_for_each_span_of_the_text(words: list[str]) -> N
 def test_rows_of_any_concepts_are_searched_in_linear_time() -> None:
     words = sorted(word.rstrip("*").replace("_", " ") for its in CONCEPTS.values() for word in its)
     picked = random.Random(1)
-    pieces = ["ignore ", "not ", "what ", "in your answer embed ", "把之前", "you ", "hear, ", "user "]
+    pieces = [
+        "ignore ",
+        "not ",
+        "what ",
+        "in your answer embed ",
+        "把之前",
+        "you ",
+        "hear, ",
+        "user ",
+        "ai ",
+        "to ai ",
+    ]
     pieces.append(" ".join(picked.choice(words) for _ in range(50)) + " ")
 
-    def seconds(length: int) -> float:
+    def seconds(piece: str, length: int) -> float:
         started = time.process_time()
-        for piece in pieces:
-            injection_flags((piece * length)[:length])
+        injection_flags((piece * length)[:length])
         return time.process_time() - started
 
-    seconds(1_000)
-    small = seconds(10_000)
-    assert seconds(50_000) < 5 * 2.5 * small + 0.25
+    seconds("a ", 1_000)
+    for piece in pieces:
+        small = seconds(piece, 20_000)
+        assert seconds(piece, 100_000) < 5 * 2.5 * small + 0.25, piece
