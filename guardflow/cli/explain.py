@@ -60,7 +60,8 @@ def _print(console: Console, case: WorstCase) -> None:
 
     most = f"{count(case.calls, 'call')}, {count(case.tokens, 'token')} + input, {money(case.nano_usd)}"
     console.print()
-    console.print(cell(f"{case.stage}  {_whom(case)}  at worst {most}", style="bold"))
+    console.print(cell(f"{case.stage}  {_whom(case)}", style="bold"))
+    console.print(cell(f"  at worst {most}"))
     table = Table(box=None, show_header=False, padding=(0, 2))
     merged: dict[tuple[str, ...], list[str]] = {}
     for kind, path in case.paths.items():
