@@ -48,4 +48,9 @@ async def test_a_database_that_is_away_is_told_later() -> None:
 
 
 async def test_without_a_database_there_is_nobody_to_tell() -> None:
-    await listen(None, Models(load_settings()))
+    models = Models(load_settings())
+    gate = models.storm.gate(Model("openai/x"))
+    assert gate is not None
+    await gate.enter(1)
+    await listen(None, models)
+    assert list(models.storm.news(epoch=0.0)) == ["openai/x"]  # nothing counts as told
