@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 from pydantic import BaseModel
 
+from guardflow.values import Model
 from guardflow.vote import Compare, Standing, Vote
 from guardflow.vote.matchers import Meaning
 
@@ -47,7 +48,7 @@ class Matchers:
     def __init__(self, talk: Conversation, vote: Vote) -> None:
         self._judge = Judge(talk, role="match")
         self._most = most_matches(vote)
-        self._known: dict[Compare, bool] = {}
+        self._known: dict[tuple[Model, str, str], bool] = {}
 
     async def answered(self, poll: Generator[Compare, bool, Standing]) -> Standing:
         """Where a poll stands, once its questions are answered.
@@ -63,13 +64,15 @@ class Matchers:
             return over.value
 
     async def _same(self, question: Compare) -> bool:
-        known = self._known.get(question)
+        # Not by place: an item of a list may be elsewhere once the next ballot is in.
+        pair = (question.model, question.a, question.b)
+        known = self._known.get(pair)
         if known is None and len(self._known) >= self._most:
-            known = self._known[question] = False
+            known = self._known[pair] = False
         if known is None:
             texts = {"field": question.at, "first": question.a, "second": question.b}
             said = await self._judge.ask(
                 question.model, _QUESTION, SameMeaning, variables=texts, guard="vote"
             )
-            known = self._known[question] = said.same
+            known = self._known[pair] = said.same
         return known

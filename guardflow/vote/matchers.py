@@ -146,8 +146,9 @@ def align(*, key: str | tuple[str, ...] | None = None, floor: float = 0.6) -> Al
     """Lists are compared item by item: items are matched by ``key``, and kept where ``floor`` of the ballots have them.
 
     The rule is asked about the list as a whole: a ballot stands behind it if at least half of what the two name
-    together is the same in both. So a stray item stops no vote, and lists that have nothing in common decide
-    nothing. In an item, every field is won by its heaviest group. It is the default for lists, sets and dicts.
+    together is the same in both, not counting what made items be taken for the same thing. So a stray item stops no
+    vote, and lists that have nothing in common decide nothing. In an item, every field is won by its heaviest group.
+    It is the default for lists, sets and dicts.
 
     Args:
         key: the field, or fields, that say what an item is about; None where items are matched by likeness: equal

@@ -73,8 +73,14 @@ def _leaf(node: Leaf, voters: Sequence[Voter], at: Path, answers: Answers) -> Qu
     return Merged(clusters[0].value, clusters, behind, {shown(at): agreement(clusters)})
 
 
-def _record(node: Record, voters: Sequence[Voter], at: Path, answers: Answers) -> Questions[Merged]:
-    """Field by field; what follows is taken from the voter who is nearest in the others."""
+def _record(
+    node: Record, voters: Sequence[Voter], at: Path, answers: Answers, keys: frozenset[str] = frozenset()
+) -> Questions[Merged]:
+    """Field by field; what follows is taken from the voter who is nearest in the others.
+
+    Args:
+        keys: of members that are the same in all, or the values would not be compared here: no sign that they agree.
+    """
     parts: dict[str, Merged] = {}
     fields: dict[str, FieldAgreement] = {}
     for member in node.members:
@@ -82,8 +88,9 @@ def _record(node: Record, voters: Sequence[Voter], at: Path, answers: Answers) -
             inside = [replace(v, value=_held(v).get(member.key)) for v in voters]
             parts[member.key] = part = yield from merge(member.node, inside, (*at, member.key), answers)
             fields.update(part.fields)
+    telling = [part for key, part in parts.items() if key not in keys] or [*parts.values()]
     behind = {
-        voter.ballot: math.fsum(part.behind[voter.ballot] for part in parts.values()) / len(parts)
+        voter.ballot: math.fsum(part.behind[voter.ballot] for part in telling) / len(telling)
         for voter in voters
     }
     near = min(voters, key=lambda v: (-behind[v.ballot], -v.weight, written(v.value)))
@@ -129,7 +136,7 @@ def _list(
     credit = dict.fromkeys((voter.ballot for voter in voters), 0.0)
     for index, slot in enumerate(kept):
         where = (*at, index if slot.key is None else slot.key)
-        part = yield from merge(inner, slot.voters, where, answers)
+        part = yield from _item(node, inner, slot.voters, where, answers)
         values.append(part.value)
         fields.update(_of_all({shown(where): _all_agree(), **part.fields}, slot, voters))
         for voter in slot.voters:
@@ -146,6 +153,20 @@ def _list(
     )
     clusters = _sides(value, voters, {b for b, share in behind.items() if share >= _BEHIND})
     return Merged(value, clusters, behind, {shown(at): agreement(clusters), **fields})
+
+
+def _item(
+    node: Items | Entries, inner: Node, voters: Sequence[Voter], at: Path, answers: Answers
+) -> Questions[Merged]:
+    """An item, or an entry; ``behind`` is without what made it be taken for the same thing."""
+    if isinstance(node, Entries) or not isinstance(inner, Record):
+        return (yield from merge(inner, voters, at, answers))
+    if not all(has_fields(inner, voter.value) for voter in voters):
+        return (yield from merge(inner, voters, at, answers))
+    part = yield from _record(inner, voters, at, answers, frozenset(member.key for member in node.keys))
+    if node.keys:
+        return part
+    return replace(part, behind={ballot: max(0.0, 2 * share - 1) for ballot, share in part.behind.items()})
 
 
 def _all_agree() -> FieldAgreement:

@@ -268,8 +268,8 @@ def quorum(m: int, n: int) -> Quorum:
 def confident(p: float) -> Confident:
     """An answer wins when it is more popular than the runner-up with probability ``p``.
 
-    For v1 ballots against v2 that is P(Bin(v1 + v2 + 1, 1/2) <= v1), exactly: 2-0 is 0.875, 3-0 is 0.938, 4-0 is
-    0.969. Weights are rounded to whole ballots against the leader. `Vote` casts at most twice as many ballots as
+    For v1 ballots against v2 that is P(Bin(v1 + v2 + 1, 1/2) <= v1), exact up to 1,000 of them: 2-0 is 0.875, 3-0 is 0.938,
+    4-0 is 0.969. Weights are rounded to whole ballots against the leader. `Vote` casts at most twice as many ballots as
     have to agree, and one, unless it is told otherwise.
 
     Source: the Beta criterion of Adaptive-Consistency, Aggarwal et al. 2023, arXiv 2305.11860.

@@ -25,6 +25,15 @@ class Claims(BaseModel):
     claims: list[Claim]
 
 
+class Line(BaseModel):
+    item: str
+    price: float
+
+
+class Bill(BaseModel):
+    lines: list[Line]
+
+
 BY_URL = {"claims": align(key="url"), "claims[*].text": follow}
 
 
@@ -142,8 +151,17 @@ def test_fields_of_items_are_won_by_the_heaviest_group() -> None:
 
 def test_of_equally_heavy_groups_the_one_with_more_ballots_wins() -> None:
     vote = Vote({FAST: 1.0, STRONG: 2.0}, rule=majority(3), fields=BY_URL)
-    answers = [claims("a", score=score) for score in (0.9, 0.1, 0.9)]
+    answers = [
+        {"claims": [*claims("a", score=score)["claims"], *claims("b")["claims"]]} for score in (0.9, 0.1, 0.9)
+    ]
     assert decided(vote, Claims, *answers).value["claims"][0]["score"] == 0.9
+
+
+@pytest.mark.parametrize("fields", [{"lines": align(key="item")}, {}], ids=["by key", "by likeness"])
+def test_items_that_agree_in_nothing_but_what_aligns_them_decide_nothing(fields) -> None:
+    one, other = ({"lines": [{"item": n, "price": p} for n in "abc"]} for p in (1.0, 9.0))
+    assert take(Vote(FAST, fields=fields), Bill, cast(one, other)) == Undecided(2)
+    assert isinstance(take(Vote(FAST, fields=fields), Bill, cast(one, other, one, one)), Decided)
 
 
 def test_who_does_not_have_an_item_dissents_from_its_fields() -> None:
