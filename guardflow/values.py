@@ -375,7 +375,8 @@ class Outcome(Generic[OutT]):
     """How a stage call ended.
 
     ``value`` is there for ``ok`` and ``degraded`` only. ``kind`` and ``findings`` say why otherwise.
-    ``agreement`` is there when several ballots decided.
+    ``attempts`` are those that got an answer or an error: ``spend.calls`` also counts what was cancelled in flight,
+    such as ballots that were no longer needed. ``agreement`` is there when several ballots decided.
     """
 
     stage: str
