@@ -5,8 +5,11 @@ Stages and pipelines make one `Codec` for each end. All validation is pydantic's
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar, cast
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -35,12 +38,13 @@ class Codec(Generic[T]):
         self.owner = owner
         try:
             self.adapter: TypeAdapter[T] = TypeAdapter(kind)
-            self.adapter.json_schema(mode="validation")
+            schema = self.adapter.json_schema(mode="validation")
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             raise StageError(
                 f"{owner} uses {kind!r}, which cannot be turned into JSON and back ({_first_line(error)})",
                 hint="use a pydantic model, a dataclass, or plain JSON types",
             ) from None
+        self._has_sets = '"uniqueItems"' in json.dumps(schema)
 
     def dump(self, value: T) -> JSON:
         """The value as JSON.
@@ -51,13 +55,14 @@ class Codec(Generic[T]):
         if value is None:
             self.check(value)  # pydantic dumps None as if every type had it
         try:
-            return cast("JSON", self.adapter.dump_python(value, mode="json", warnings="error"))
+            data = cast("JSON", self.adapter.dump_python(value, mode="json", warnings="error"))
         except PydanticSerializationError as error:
             raise StageError(
                 f"{self.owner} got a {type(value).__name__!r} where it takes {_name(self.kind)} "
                 f"({_first_line(error)})",
                 hint="pass a value of the declared type",
             ) from None
+        return sets_in_order(value, data) if self._has_sets else data
 
     def check(self, value: object) -> T:
         """The value, validated as if it had come as JSON or as an instance.
@@ -119,6 +124,50 @@ class Codec(Generic[T]):
                 f"{self.owner} got a number that JSON cannot hold (NaN or infinity)",
                 hint="replace it by None or leave it out",
             ) from None
+
+
+def sets_in_order(value: object, data: JSON) -> JSON:
+    """What pydantic made of ``value``, with the items of sets in an order that is the same in every process.
+
+    Python iterates over a set of strings in an order of its own in each process, and a stage's input is known again
+    by its hash. Parts that a serializer of their own has given another shape stay as they are.
+    """
+    if isinstance(value, AbstractSet) and isinstance(data, list):
+        items = zip(cast("AbstractSet[object]", value), data, strict=False)
+        return sorted((sets_in_order(item, dumped) for item, dumped in items), key=_sortable)
+    if isinstance(value, Sequence) and isinstance(data, list):
+        parts = cast("Sequence[object]", value)
+        if len(parts) != len(data):
+            return data
+        return [sets_in_order(part, dumped) for part, dumped in zip(parts, data, strict=True)]
+    if not isinstance(data, dict):
+        return data
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value).values()
+        if len(entries) != len(data):
+            return data
+        return {
+            key: sets_in_order(entry, dumped)
+            for (key, dumped), entry in zip(data.items(), entries, strict=True)
+        }
+    fields = _fields_of(cast("object", value), data)
+    return {
+        key: sets_in_order(fields[key], dumped) if key in fields else dumped for key, dumped in data.items()
+    }
+
+
+def _sortable(data: JSON) -> str:
+    return json.dumps(data, sort_keys=True)  # NaN too, which `Codec.hash` refuses in words of its own
+
+
+def _fields_of(value: object, names: Iterable[str]) -> dict[str, object]:
+    """The fields of a record that are among ``names``."""
+    fields: Iterable[str] = ()
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+    elif dataclasses.is_dataclass(value):
+        fields = (field.name for field in dataclasses.fields(value))
+    return {name: getattr(value, name) for name in fields if name in names}
 
 
 def require_class(kind: object, *, owner: str) -> None:
