@@ -134,6 +134,7 @@ class Judge:
                 raise ModelCallError(
                     f"the {whom} {resolved.name!r} gave no answer ({got.message or read.kind.name})",
                     kind=read.kind,
+                    hint="look at its attempts with `guardflow runs show`, or use another model for it",
                 )
             if not got.waited:
                 await anyio.sleep(move.pause(random.Random()))  # noqa: S311  # jitter

@@ -106,6 +106,6 @@ def method_lines(report: Report) -> list[str]:
         lines.append("The model named no sub-question to use, so the question was researched as it is.")
     if report.set_aside:
         lines.append(
-            f"{report.set_aside} sentences of the sources were set aside: they speak to a model or hold links."
+            f"Set aside, because they speak to a model or hold links: {report.set_aside} sentence(s)."
         )
     return lines

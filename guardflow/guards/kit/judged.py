@@ -143,7 +143,9 @@ def judged(
                 return read
             variables["mistake"] = read
         raise ModelCallError(
-            f"the judge {model.name!r} of guard {name!r} gave no judgement that can be used", kind=Kind.SCHEMA
+            f"the judge {model.name!r} of guard {name!r} gave no judgement that can be used",
+            kind=Kind.SCHEMA,
+            hint="use a stronger judge, or fewer criteria",
         )
 
     return Guard(check, name=name, asks=_TRIES)
