@@ -33,6 +33,7 @@ from guardflow.errors import (
 )
 from guardflow.flow.pipeline import Pipeline
 from guardflow.settings import Settings, load_settings
+from guardflow.store.schema import newest_version
 from guardflow.testing import FaultServer
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +53,7 @@ async def test_a_database_of_a_newer_version(bench: Bench, home: Path) -> None:
     refused = await refuses_to_open(bench, DatabaseTooNew)
     assert "99" in refused.message
     assert "upgrade" in refused.hint
-    sql(bench, home, "UPDATE gf_meta SET value = '1' WHERE key = 'schema_version'")
+    sql(bench, home, f"UPDATE gf_meta SET value = '{newest_version()}' WHERE key = 'schema_version'")
     await bench.is_intact()
 
 
