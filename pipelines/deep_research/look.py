@@ -22,8 +22,8 @@ from .words import Weights, terms
 
 _OTHER_WORDS = 0.7
 """What a sentence counts that answers a model's search phrase rather than the question's own words."""
-_ABOUT_ITSELF = 0.4
-"""What the fit of a sentence counts that speaks of its own chapter."""
+_ASIDE = 0.4
+"""What the fit of a sentence counts that speaks of its own chapter, or only leads on to what follows it."""
 _OBVIOUS = 0.6
 """Share of the question's weight from which a sentence is quoted although no model picked it."""
 _AT_MOST = 4
@@ -156,9 +156,10 @@ def _related(run: Research, question: SubQuestion, line: Line, weights: Weights)
 
 
 def _fit(question: SubQuestion, line: Line, weights: Weights) -> float:
-    """How far in front a sentence stands; one that tells what its own chapter is about stands behind."""
+    """How far in front a sentence stands; one about its own chapter, or one that ends in a colon, stands behind."""
     fit = weights.fit(terms(question.text), line.text, under=line.under)
-    return round(fit * _ABOUT_ITSELF, 6) if is_about_itself(line.text) else fit
+    aside = is_about_itself(line.text) or line.text.rstrip().endswith((":", "："))
+    return round(fit * _ASIDE, 6) if aside else fit
 
 
 def _note(
