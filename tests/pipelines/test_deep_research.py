@@ -210,8 +210,10 @@ async def test_a_slow_model_leaves_time_for_the_report(tmp_path: Path) -> None:
     slow = Scripted(well, delay=0.25)
     run = await research(tmp_path, slow, budget=Budget(seconds=1.0))
     check(tmp_path, run)
-    assert run.status == "degraded"
     assert run.unwrap().facts
+    # A stage that was cut off makes the run degraded; one that never began for want of time is told in the report alone.
+    assert run.unwrap().degraded
+    assert run.status in ("ok", "degraded")
 
 
 async def test_a_small_budget_of_calls_keeps_a_share_for_writing(tmp_path: Path) -> None:
