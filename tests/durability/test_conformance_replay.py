@@ -25,16 +25,19 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_signal_reaches_the_run(opened: Opener) -> None:
+    body = anyio.Event()
+
     @pipeline("signalled")
     async def signalled(word: str) -> str:
-        got = await guardflow.wait_signal("go", timeout=10)
+        body.set()
+        got = await guardflow.wait_signal("go", timeout=60)
         missed = await guardflow.wait_signal("never", timeout=0.01)
         return f"{word} {got} {missed}"
 
     async with opened() as rt, anyio.create_task_group() as group:
 
         async def send() -> None:
-            await anyio.sleep(0.1)
+            await body.wait()  # before, there need be no run of that id
             await rt.signal("r", "go", "now")
 
         group.start_soon(send)
