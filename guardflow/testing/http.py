@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
         self._busy = False
         self._close_after = False
         self._timer: asyncio.TimerHandle | None = None
+        self._fire: Callable[[], None] | None = None
         self._given_up: Callable[[], None] | None = None
 
     # --- what the server does with it ----------------------------------------------------------------
@@ -67,12 +68,18 @@ class Connection(asyncio.Protocol):
         """`send` after so many seconds. ``done`` is called then, or at once when the client hangs up before."""
 
         def fire() -> None:
-            self._timer = self._given_up = None
+            self._timer = self._fire = self._given_up = None
             done()
             self.send(response)
 
-        self._given_up = done
+        self._given_up, self._fire = done, fire
         self._timer = asyncio.get_running_loop().call_later(seconds, fire)
+
+    def release(self) -> None:
+        """Send now what waits for its time in `send_later`, if something does."""
+        if self._timer is not None and self._fire is not None:
+            self._timer.cancel()
+            self._fire()
 
     def abort(self) -> None:
         """Close at once; what was not sent is not sent."""
@@ -90,6 +97,7 @@ class Connection(asyncio.Protocol):
         self._register.discard(self)
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = self._fire = None
         if self._given_up is not None:
             given_up, self._given_up = self._given_up, None
             given_up()

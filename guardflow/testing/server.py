@@ -103,6 +103,19 @@ class FaultServer:
         """Answer the next requests like this. Counts go on."""
         self._script = Script(replies, rules=rules, answer=answer)
 
+    def release(self) -> None:
+        """Send every reply that is being delayed now, from any thread; later ones wait for their time again.
+
+        A reply with a long ``delay`` and this are how a test answers exactly when something else has happened.
+        """
+
+        def fire() -> None:
+            for connection in tuple(self._connections):
+                connection.release()
+
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(fire)
+
     def reset(self) -> None:
         """Forget all counts and requests. The script goes on where it is."""
         self.count = 0

@@ -308,6 +308,21 @@ async def test_every_one_of_200_concurrent_requests_is_counted_once() -> None:
         assert len(answered) == 200
 
 
+@pytest.mark.anyio
+async def test_replies_that_are_being_delayed_are_sent_when_they_are_released() -> None:
+    async with FaultServer(Reply.echo().but(delay=600)) as server, httpx.AsyncClient(timeout=60) as client:
+        server.release()  # nothing waits yet, and nothing is released ahead
+        url = f"{server.base_url}/chat/completions"
+        for turn in (1, 2):
+            asked = [asyncio.create_task(client.post(url, json=typed(f"{turn} {i}"))) for i in range(3)]
+            while server.in_flight < 3:
+                await asyncio.sleep(0.01)
+            assert not any(task.done() for task in asked)
+            server.release()
+            assert [(await task).status_code for task in asked] == [200] * 3
+        assert (server.count, server.in_flight) == (6, 0)
+
+
 def test_one_connection_serves_many_requests(client: httpx.Client) -> None:
     with FaultServer() as server:
         sockets = {
