@@ -20,7 +20,7 @@ def url(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 def opened(url: str | None, tmp_path: Path) -> Callable[[], AbstractAsyncContextManager[Store]]:
     """Opens the test's database, as often as a test wants."""
-    return lambda: open_store(url, home=tmp_path / "home", synchronous="NORMAL", busy_timeout=5)
+    return lambda: open_store(url, home=tmp_path / "home", synchronous="NORMAL", busy_timeout=60)
 
 
 @pytest.fixture

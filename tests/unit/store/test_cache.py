@@ -55,7 +55,7 @@ async def test_stats_count_the_table_and_this_process(store: Store) -> None:
     stats = await cache.stats()
     assert (stats.entries, stats.hits, stats.misses) == (1, 2, 1)
     assert stats.bytes == len('{"text":""}') + 200
-    assert stats.oldest == pytest.approx(time.time(), abs=5)
+    assert stats.oldest == pytest.approx(time.time(), abs=60)
 
 
 async def test_pruning_by_age_drops_what_was_not_used(store: Store) -> None:

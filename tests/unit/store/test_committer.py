@@ -77,7 +77,7 @@ async def test_what_comes_during_a_transaction_is_the_next_group(store: Store, c
 
     def slow(_: sa.Connection) -> None:
         running.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
 
     with watched(store) as commits:
         async with anyio.create_task_group() as tasks:
@@ -166,7 +166,7 @@ async def test_cancelling_while_the_transaction_runs_is_consistent(
 
     def slow(connection: sa.Connection) -> None:
         running.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(committer.write, Entry(None, work=slow))

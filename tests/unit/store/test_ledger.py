@@ -229,7 +229,8 @@ async def test_nothing_is_begun_under_an_old_lease_once_a_takeover_returned(
                 written += 1
 
         writers = [asyncio.ensure_future(keep_writing()) for _ in range(10)]
-        await asyncio.sleep(0.05)
+        while not await new.ledger.attempts("r"):
+            await asyncio.sleep(0.01)
         second = await new.runs.claim("r", owner_id(), seconds=30)
         seen = len(await new.ledger.attempts("r"))
         await new.ledger.begin(asked(n=2), epoch=second.epoch)
@@ -247,7 +248,7 @@ async def test_a_takeover_waits_for_the_group_whose_fence_was_checked(
 
     def slow(_: sa.Connection) -> None:
         running.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
 
     async with opened() as old, opened() as new:
         await old.runs.create(new_run())
@@ -272,7 +273,7 @@ async def test_a_group_waits_for_a_takeover_that_is_under_way(
     def slow(connection: sa.Connection) -> None:
         connection.exec_driver_sql("UPDATE gf_runs SET epoch = epoch + 1")
         running.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
 
     async with opened() as old, opened() as new:
         await old.runs.create(new_run())

@@ -108,10 +108,10 @@ async def test_a_held_lease_is_refused_and_an_expired_one_is_taken(store: Store,
 
 async def test_a_lease_of_another_host_ends_only_by_time(store: Store, new_run: NewRun) -> None:
     await store.runs.create(new_run())
-    await store.runs.claim("r", "elsewhere:boot:1:1-x", seconds=0.15)
+    await store.runs.claim("r", "elsewhere:boot:1:1-x", seconds=600)
     with pytest.raises(RunIsLive):
         await store.runs.claim("r", owner_id(), seconds=30)
-    await asyncio.sleep(0.2)
+    await store.runs.renew("elsewhere:boot:1:1-x", seconds=-1, active={})  # as if its time had passed
     assert (await store.runs.claim("r", owner_id(), seconds=30)).epoch == 2
 
 
@@ -192,7 +192,7 @@ async def test_a_run_ends_only_under_its_lease(store: Store, new_run: NewRun) ->
             {"x": HOSTILE},
             HOSTILE,
         )
-        assert run.ended_at == pytest.approx(time.time(), abs=5)
+        assert run.ended_at == pytest.approx(time.time(), abs=60)
     with pytest.raises(RunNotFound):
         await store.runs.end("absent", "ok", output=1, error="", active=0, epoch=0)
 
@@ -257,7 +257,7 @@ async def test_of_two_processes_that_claim_at_once_one_wins(
             await store.runs.claim("r", owner_id(), seconds=30)
         for process in claimers:
             os.kill(process.pid, signal.SIGKILL)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while not is_dead(answers[1].split()[2]):  # a kill takes effect a moment later
                 await asyncio.sleep(0.01)
         # the lease would hold for ten minutes, and nobody has reaped the dead process yet
