@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from guardflow.flow.pipeline import Pipeline
     from guardflow.runtime import RunResult, Runtime
     from guardflow.settings import Settings
+    from guardflow.values import Spend
 
 EXIT = {"ok": 0, "degraded": 0, "abstained": 1, "failed": 1, "cancelled": 1, "over_budget": 5, "waiting": 6}
-_LAST_EVENTS = 0.2
-"""Seconds the display has for the last events; a run that was finished before has none."""
 _LAST_THREADS = 1.0
 """Seconds that threads of a stopped run have to end: an import, a look-up of a name, a stage that computes."""
 
@@ -79,13 +78,18 @@ def drive(
     style: Style,
     pipelines: Sequence[Pipeline[object, object]],
     go_on: str = "",
+    again: str = "",
 ) -> RunResult[object]:
-    """Execute ``verb`` in a runtime of its own, with progress. Ctrl-C leaves a run that can be resumed."""
+    """Execute ``verb`` in a runtime of its own, with progress. Ctrl-C leaves a run that can be resumed.
+
+    Args:
+        again: what to do after Ctrl-C instead, where the run is no pipeline of the project that could be resumed.
+    """
     import anyio
 
     from guardflow.runtime import Runtime
 
-    way_back = _WayBack(run_id, go_on)
+    way_back = _WayBack(run_id, go_on, again)
 
     async def main() -> RunResult[object] | None:
         came: list[RunResult[object] | Exception] = []  # stays empty when Ctrl-C cuts it short
@@ -113,11 +117,14 @@ class _WayBack:
 
     run_id: str
     go_on: str
+    again: str = ""
     began: bool = False
     """Whether the run is known to be stored."""
 
     def words(self) -> str:
         """What is said by a process that ends at once, and cannot look."""
+        if self.again:
+            return f"interrupted; {self.again}"
         known = "" if self.began else "if the run is in `guardflow runs list`, "
         return f"interrupted; {known}go on with: guardflow runs resume {self.run_id}{self.go_on}"
 
@@ -130,6 +137,8 @@ class _WayBack:
             await read_run(settings, self.run_id)
         except (DatabaseError, RunNotFound):
             return "interrupted before the run began; nothing was spent. Give the same command again"
+        if self.again:
+            return self.words()
         return f"interrupted; nothing that was paid is lost. Go on with: guardflow runs resume {self.run_id}{self.go_on}"
 
     async def seen(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
@@ -150,12 +159,10 @@ async def _shown_verb(
     import anyio
     import anyio.lowlevel
 
-    shown = anyio.Event()
     result: RunResult[object] | Exception = RunError(f"run {run_id!r} was stopped", hint="resume it")
 
     async def watch() -> None:
         await show(way_back.seen(runtime.watch(run_id)), style, run_id=run_id)
-        shown.set()
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
@@ -164,9 +171,7 @@ async def _shown_verb(
             result = await verb(runtime)
         except Exception as error:  # noqa: BLE001  # the caller raises it
             result = error
-        with anyio.move_on_after(_LAST_EVENTS):
-            await shown.wait()
-        group.cancel_scope.cancel()
+        runtime.watchers.end(run_id)  # a run that was finished before has no last event that would say so
     return result
 
 
@@ -219,12 +224,6 @@ def _shown(output: JSON) -> str:
 
 
 def _document(result: RunResult[object], output: JSON) -> dict[str, JSON]:
-    spend: Mapping[str, JSON] = {
-        "usd": str(result.spend.usd),
-        "tokens": result.spend.tokens,
-        "calls": result.spend.calls,
-        "unpriced_calls": result.spend.unpriced,
-    }
     return {
         "run_id": result.run_id,
         "pipeline": result.pipeline,
@@ -234,15 +233,29 @@ def _document(result: RunResult[object], output: JSON) -> dict[str, JSON]:
         "waiting": [
             cast("JSON", {"stage": p.stage, "item": p.item, "message": p.message}) for p in result.parked
         ],
-        "spend": spend,
+        "spend": spend_document(result.spend),
         "output": output,
     }
 
 
+def spend_document(spend: Spend) -> dict[str, JSON]:
+    """What was spent, for programs."""
+    return {
+        "usd": str(spend.usd),
+        "tokens": spend.tokens,
+        "calls": spend.calls,
+        "unpriced_calls": spend.unpriced,
+    }
+
+
+def spent(spend: Spend) -> str:
+    """What was spent, for people."""
+    calls, tokens = count(spend.calls, "call"), count(spend.tokens, "token")
+    return f"{calls} · {tokens} · {cost(spend.nano_usd, spend.unpriced)}"
+
+
 def _summary(result: RunResult[object]) -> str:
-    spend = result.spend
-    spent = f"{count(spend.calls, 'call')} · {count(spend.tokens, 'token')} · {cost(spend.nano_usd, spend.unpriced)}"
-    lines = [f"{result.status}: run {result.run_id} · {spent}"]
+    lines = [f"{result.status}: run {result.run_id} · {spent(result.spend)}"]
     if result.status == "degraded":
         lines.append(f"warning: these parts come from fallbacks: {', '.join(result.degraded)}")
     if result.message and not result.ok:

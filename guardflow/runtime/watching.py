@@ -49,6 +49,13 @@ class Watchers:
                         return
         finally:
             send.close()
-            self._streams[run_id].remove(send)
-            if not self._streams[run_id]:
-                del self._streams[run_id]
+            streams = self._streams.get(run_id, [])
+            if send in streams:
+                streams.remove(send)
+            if not streams:
+                self._streams.pop(run_id, None)
+
+    def end(self, run_id: str) -> None:
+        """Nothing more will come of a run: whoever watches it reads what is there already, and ends."""
+        for stream in self._streams.pop(run_id, ()):
+            stream.close()

@@ -13,6 +13,8 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "from guardflow.cli import main; main()"
+WAIT = 300.0
+"""Seconds after which a process hangs. A slow machine takes one minute to import what talks to providers."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,13 @@ class Project:
         )
 
     def finish(self, process: subprocess.Popen[str]) -> Ran:
-        out, err = process.communicate(timeout=60)
+        """Wait for its end; one that does not end is killed and fails the test."""
+        try:
+            out, err = process.communicate(timeout=WAIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
         return Ran(process.returncode, out, err)
 
 

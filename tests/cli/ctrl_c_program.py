@@ -61,7 +61,7 @@ def main(when: dict[str, Any], *args: str) -> None:
         calls += 1
         if calls == when.get("call"):
             interrupt()
-            await asyncio.sleep(60)
+            await asyncio.sleep(6000)
         return obliging(str([message.content for message in request.messages]))
 
     override_clients.set({"*": Scripted(answer)})

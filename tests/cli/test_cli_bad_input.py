@@ -27,7 +27,7 @@ async def shout(word: str) -> str:
 
 @stage
 async def slow(word: str) -> str:
-    await asyncio.sleep(60)
+    await asyncio.sleep(6000)
     return word
 
 
@@ -157,16 +157,15 @@ def test_a_state_folder_that_cannot_be_made(code: Project, monkeypatch: pytest.M
 
 
 def test_a_database_that_does_not_answer(code: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"postgresql://someone:s3cr3t-word@127.0.0.1:{port}/x"
-    monkeypatch.setenv("GUARDFLOW_DATABASE_URL", url)
-    for command in ("run loud -i word=x", "runs list", "runs show r", "doctor", "config show"):
-        ran = code(*command.split())
-        assert "s3cr3t-word" not in ran.out + ran.err
-        assert "Traceback" not in ran.err
-        assert ran.code == {"doctor": 2, "config show": 0}.get(command, 1), command
+    with socket.socket() as deaf:  # bound, so that nobody else gets the port, and not listening
+        deaf.bind(("127.0.0.1", 0))
+        url = f"postgresql://someone:s3cr3t-word@127.0.0.1:{deaf.getsockname()[1]}/x"
+        monkeypatch.setenv("GUARDFLOW_DATABASE_URL", url)
+        for command in ("run loud -i word=x", "runs list", "runs show r", "doctor", "config show"):
+            ran = code(*command.split())
+            assert "s3cr3t-word" not in ran.out + ran.err
+            assert "Traceback" not in ran.err
+            assert ran.code == {"doctor": 2, "config show": 0}.get(command, 1), command
 
 
 def test_a_run_that_another_process_executes_is_left_alone_but_can_be_looked_at(code: Project) -> None:

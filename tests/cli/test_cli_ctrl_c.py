@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_project import CHECKOUT, Project
+from cli_project import CHECKOUT, WAIT, Project
 from research_script import obliging
 
 from guardflow.models.routing import override_clients
@@ -48,7 +48,7 @@ def server() -> Iterator[ForkServer]:
         "guardflow.runtime",
         "guardflow.store.dbos.engine",
     )
-    with ForkServer((*loaded, "guardflow.sources.corpus", str(PROGRAM)), timeout=60) as started:
+    with ForkServer((*loaded, "guardflow.sources.corpus", str(PROGRAM)), timeout=WAIT) as started:
         yield started
 
 
@@ -74,7 +74,7 @@ def test_while_it_starts_one_line_says_it(lab: Project, module: str) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(PROGRAM.parent)])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT,
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (130, "")

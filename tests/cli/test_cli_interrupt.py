@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from cli_project import Project
+from cli_project import WAIT, Project
 
 from guardflow.testing import FaultServer, Reply
 
@@ -32,14 +32,14 @@ write = LLMStage("write", Word, Word, prompt=inline_prompt("{{ word | fenced }}"
 async def linger(word: str) -> str:
     if not Path("started").exists():
         Path("started").touch()
-        await asyncio.sleep(60)
+        await asyncio.sleep(6000)
     return word
 
 
 @stage
 def hang(word: str) -> str:
     Path("started").touch()
-    time.sleep(60)
+    time.sleep(6000)  # far longer than a test waits for the end
     return word
 
 
@@ -61,7 +61,7 @@ def lab(project: Project) -> Project:
 
 
 def until_started(project: Project, process: subprocess.Popen[str]) -> None:
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + WAIT
     while not (project.root / "started").exists():
         assert process.poll() is None, project.finish(process)
         assert time.monotonic() < ends
@@ -96,23 +96,19 @@ def test_the_second_ends_a_process_whose_thread_hangs(lab: Project) -> None:
     while "stopping; Ctrl-C again ends at once" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
     ended = lab.finish(process)
     assert ended.code == 130
     assert "Traceback" not in ended.err
     assert "interrupted" in ended.err
-    assert time.monotonic() - began < 10
 
 
 def test_the_first_does_not_wait_for_a_thread_that_hangs(lab: Project) -> None:
     process = lab.spawn("run", "hangs", "-i", "word=x", "--run-id", "r")
     until_started(lab, process)
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
     ended = lab.finish(process)
     assert ended.code == 130
     assert "Go on with: guardflow runs resume r" in ended.err
-    assert time.monotonic() - began < 20
 
 
 def test_a_reader_that_goes_away_is_no_crash(lab: Project) -> None:
@@ -122,4 +118,4 @@ def test_a_reader_that_goes_away_is_no_crash(lab: Project) -> None:
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=WAIT)

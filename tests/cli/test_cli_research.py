@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import research_script
-from cli_project import CHECKOUT, Project
+from cli_project import CHECKOUT, WAIT, Project
 
 from guardflow.testing import FaultServer, Reply
 
@@ -162,7 +162,7 @@ def test_closed_and_full_streams_give_no_traceback_and_keep_the_report(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT,
             check=False,
         )
         assert ran.returncode == code, ran
