@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import anyio.lowlevel
+
 from guardflow.budget import Meter
 from guardflow.errors import BudgetExceeded
 from guardflow.events import AttemptEnded, AttemptStarted
@@ -176,6 +178,7 @@ class Conversation:
         return Answer(row, completion, None, cached=True, note=self._note(start, end))
 
     async def _send(self, request: Request, start: AttemptStart, patience: AskPatience) -> Answer:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # no time is left: what is not sent is not in doubt either
         post = Post(self.scope, self.meter, self._tell_started, self._pay, self.until)
         try:
             sent = await post.send(request, start, patience)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -23,12 +24,37 @@ from guardflow.values import Attempt, CallKey, Finding, Outcome, Status
 from .ascent import Ascent, Fallen
 from .asking import Answer, Conversation
 from .places import AFTER_VOTE
-from .scope import Scope
+from .scope import SECONDS_KEPT, SECONDS_USED_UP, Scope
 from .verdicts import Accepted, Ended, Subject, Verdicts
 from .voting import Voting, Won
 
 if TYPE_CHECKING:
-    from .llm import Prepared
+    from .llm import LLMStage, Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A moment at which a call is cut off, on the event loop's clock, and what is said then. ``own``: the stage set
+    it, so that being cut off may tell something about its model."""
+
+    at: float
+    kind: Kind
+    why: str
+    own: bool = True
+
+
+def _ends(scope: Scope, stage: LLMStage[object, object]) -> Sequence[_End]:
+    """All of them; of equal ones the first counts."""
+    now = anyio.current_time()
+    ends = [_End(scope.deadline, Kind.BUDGET, SECONDS_USED_UP, own=False)]
+    if stage.time_reserve:
+        ends.append(_End(scope.until(stage.time_reserve), Kind.BUDGET, SECONDS_KEPT))
+    if stage.budget is not None and stage.budget.seconds is not None:
+        why = f"the seconds of stage {stage.name!r} are used up"
+        ends.append(_End(now + stage.budget.seconds, Kind.BUDGET, why))
+    if stage.timeout is not None:
+        ends.append(_End(now + stage.timeout, Kind.TIMEOUT, f"it took longer than {stage.timeout:g} s"))
+    return ends
 
 
 class Climb:
@@ -45,14 +71,13 @@ class Climb:
         meter = scope.meter
         if stage.budget is not None:
             meter = Meter(stage.budget, spent=fold(history), parent=meter, of=f"stage {stage.name!r}")
-        own_until = anyio.current_time() + stage.timeout if stage.timeout is not None else float("inf")
+        self._ends = _ends(scope, stage)
+        own_until = min((end.at for end in self._ends if end.own), default=float("inf"))
         self._talk = Conversation(
             scope, stage.name, key, opened.round if opened is not None else 0, meter, history, own_until
         )
-        self._run_until, self._own_until = scope.deadline, own_until
-        self._subject = Subject(
-            scope, prepared, value, prepared.variables(value), self._talk, min(scope.deadline, own_until)
-        )
+        until = min(end.at for end in self._ends)
+        self._subject = Subject(scope, prepared, value, prepared.variables(value), self._talk, until)
         self._verdicts = Verdicts(self._subject)
 
     async def run(self) -> Outcome[object]:
@@ -63,9 +88,10 @@ class Climb:
                 return opened
             return await (self._climb() if self._prepared.ballots is None else self._vote())
         assert limit.cancelled_caught  # the only way out of the block above without a return
-        if self._run_until <= self._own_until:
-            return await self._otherwise(Failure(Kind.BUDGET), "the run's seconds are used up")
-        return await self._otherwise(Failure(Kind.TIMEOUT), f"it took longer than {self._stage.timeout:g} s")
+        first = min(self._ends, key=lambda end: end.at)
+        if first.kind & self._stage.ladder.otherwise.unless:
+            return self._outcome("failed", kind=first.kind, message=first.why)
+        return await self._otherwise(Failure(first.kind), first.why)
 
     async def _climb(self) -> Outcome[object]:
         climb = Ascent(self._subject, self._verdicts, self._prepared.ladder)

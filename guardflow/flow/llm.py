@@ -22,7 +22,7 @@ from .climb import Climb
 from .codec import Codec
 from .question import Question, fence_evidence, request_hash
 from .scope import Scope, Services
-from .stage import Performed, Stage, check_name
+from .stage import Performed, Stage, check_name, check_time_reserve
 
 if TYPE_CHECKING:
     from guardflow.vote import Poll
@@ -45,12 +45,15 @@ class LLMStage(Stage[In, Out]):
         guards: uses of guards, such as ``[quotes_are_verbatim.reject()]``.
         fallback: what `degrade()` uses: ``(input, findings) -> output``, free of charge, and guarded too.
         timeout: seconds a call of the stage may take, pauses included.
+        time_reserve: share of the run's seconds, from 0 to below 1, that its calls leave for what follows: one that
+            would go on longer is cut off, and ends as if the run's seconds were used up. Without a budget of seconds
+            it means nothing.
         budget: what one call of the stage may spend, inside the run's own budget.
         temperature: for every request that no rung changes; else the prompt's, else the model's.
         max_tokens: likewise.
 
     Raises:
-        StageError: the output type is not a class, or a type cannot be JSON.
+        StageError: the output type is not a class, a type cannot be JSON, or ``time_reserve`` is no share.
         LadderError: the ladder degrades, and there is no fallback; or the vote does not fit the output type.
     """
 
@@ -66,6 +69,7 @@ class LLMStage(Stage[In, Out]):
         guards: Sequence[GuardUse[Out, In]] = (),
         fallback: Callable[[In, tuple[Finding, ...]], Out | Awaitable[Out]] | None = None,
         timeout: float | None = None,
+        time_reserve: float = 0.0,
         budget: Budget | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -92,6 +96,7 @@ class LLMStage(Stage[In, Out]):
         self.guards = cast("tuple[GuardUse[object, object], ...]", tuple(guards))
         self.fallback = cast("Callable[[object, tuple[Finding, ...]], object] | None", fallback)
         self.timeout = timeout
+        self.time_reserve = check_time_reserve(time_reserve, owner)
         self.budget = budget
         self.temperature = temperature
         self.max_tokens = max_tokens

@@ -6,6 +6,7 @@ A stage called outside of a pipeline gets a scope of its own, in memory, that en
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from .pipeline import Family
 
 T = TypeVar("T")
+
+SECONDS_USED_UP = "the run's seconds are used up"
+SECONDS_KEPT = "the rest of the run's seconds is kept for what follows"
 
 
 class KeyLocks:
@@ -74,13 +78,18 @@ class Services:
 
 @dataclass(slots=True)
 class Scope:
-    """One execution of one run. ``deadline`` is on the event loop's clock, infinite without a seconds budget."""
+    """One execution of one run.
+
+    ``deadline`` is on the event loop's clock, and ``seconds`` the whole budget it comes from; both are infinite
+    without one.
+    """
 
     engine: Engine
     services: Services
     meter: Meter
     cache_mode: CacheMode = "off"
     deadline: float = float("inf")
+    seconds: float = float("inf")
     rounds: Mapping[tuple[int, int], RoundRow] = field(default_factory=dict[tuple[int, int], RoundRow])
     place: Literal["pipeline", "plain"] = "pipeline"
     family: Family | None = None
@@ -144,6 +153,12 @@ class Scope:
             waited = anyio.current_time() - began
             self.idle_seconds += waited
             self.deadline += waited
+
+    def until(self, reserve: float) -> float:
+        """When a call has to end that leaves this share of the run's seconds, on the event loop's clock."""
+        return (
+            self.deadline - reserve * self.seconds if reserve and self.seconds < math.inf else self.deadline
+        )
 
     def left(self) -> BudgetLeft:
         """What is left of the run's budget right now, its seconds included."""

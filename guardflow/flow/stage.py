@@ -27,7 +27,15 @@ from .codec import Codec
 from .context import Context
 from .envelope import pack, unpack, verify
 from .protocols import Envelope
-from .scope import Scope, current_scope, in_stage, plain_scope, refuse_inside_stage
+from .scope import (
+    SECONDS_KEPT,
+    SECONDS_USED_UP,
+    Scope,
+    current_scope,
+    in_stage,
+    plain_scope,
+    refuse_inside_stage,
+)
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -186,6 +194,7 @@ class CodeStage(Stage[In, Out]):
         takes_context: bool,
         timeout: float | None,
         retries: int,
+        time_reserve: float,
     ) -> None:
         super().__init__(name, input=input, output=output)
         self._function = function
@@ -193,15 +202,16 @@ class CodeStage(Stage[In, Out]):
         self._is_async = inspect.iscoroutinefunction(function)
         self._timeout = timeout
         self._retries = retries
+        self._time_reserve = time_reserve
 
     async def perform(
         self, scope: Scope, key: CallKey, value: object, history: Sequence[Attempt]
     ) -> Performed:
         try:
-            with anyio.CancelScope(deadline=scope.deadline):
+            with anyio.CancelScope(deadline=scope.until(self._time_reserve)):
                 result = await (self._retrying(scope, value) if self._retries else self._once(scope, value))
                 return Performed(Outcome(self.name, "ok", self.output.check(result)))
-            message = "the run's seconds are used up"
+            message = SECONDS_KEPT if self._time_reserve else SECONDS_USED_UP
             return Performed(Outcome(self.name, "over_budget", kind=Kind.BUDGET, message=message))
         except StageEnded as ended:
             outcome = cast("Outcome[object] | None", ended.outcome)
@@ -271,7 +281,9 @@ def stage(function: Callable[[A], B], /) -> Stage[A, B]: ...
 @overload
 def stage(function: Callable[[A, Context], B], /) -> Stage[A, B]: ...
 @overload
-def stage(*, name: str | None = None, timeout: float | None = None, retries: int = 0) -> _StageDecorator: ...
+def stage(
+    *, name: str | None = None, timeout: float | None = None, retries: int = 0, time_reserve: float = 0.0
+) -> _StageDecorator: ...
 def stage(
     function: Callable[..., object] | None = None,
     /,
@@ -279,6 +291,7 @@ def stage(
     name: str | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    time_reserve: float = 0.0,
 ) -> object:
     """Make a stage of a function ``(input) -> output`` or ``(input, ctx: Context) -> output``.
 
@@ -288,9 +301,11 @@ def stage(
         name: the stable name in checkpoints; the function's name by default.
         timeout: seconds one try may take.
         retries: more tries after the first, on `OSError`, time-outs, transport errors and `guardflow.Retry`.
+        time_reserve: share of the run's seconds, from 0 to below 1, that its calls leave for what follows; as in
+            `LLMStage`.
 
     Raises:
-        StageError: the function has no annotations, or takes something else.
+        StageError: the function has no annotations, or takes something else; or a number makes no sense.
 
     Example:
         >>> @stage(timeout=20)
@@ -300,19 +315,26 @@ def stage(
         >>> asyncio.run(shout("hi"))
         'HI'
     """
-    decorator = _StageDecorator(name, timeout, retries, sys._getframe(1).f_locals)  # pyright: ignore[reportPrivateUsage]  # annotations may name local classes
+    names = sys._getframe(1).f_locals  # pyright: ignore[reportPrivateUsage]  # annotations may name local classes
+    decorator = _StageDecorator(name, timeout, retries, time_reserve, names)
     return decorator if function is None else decorator.make(function)
 
 
 class _StageDecorator:
     def __init__(
-        self, name: str | None, timeout: float | None, retries: int, names: Mapping[str, object]
+        self,
+        name: str | None,
+        timeout: float | None,
+        retries: int,
+        time_reserve: float,
+        names: Mapping[str, object],
     ) -> None:
         if retries < 0 or (timeout is not None and timeout <= 0):
             raise StageError(
                 f"@stage got timeout={timeout!r}, retries={retries!r}", hint="give positive numbers or none"
             )
         self._name, self._timeout, self._retries, self._names = name, timeout, retries, names
+        self._time_reserve = check_time_reserve(time_reserve, "@stage")
 
     @overload
     def __call__(self, function: Callable[[A], Awaitable[B]], /) -> Stage[A, B]: ...
@@ -337,6 +359,7 @@ class _StageDecorator:
             takes_context=signature.takes_context,
             timeout=self._timeout,
             retries=self._retries,
+            time_reserve=self._time_reserve,
         )
 
 
@@ -382,6 +405,18 @@ def read_signature(
         missing = first if first not in hints else "the return value"
         raise StageError(f"{owner} has no annotation for {missing}", hint="annotate its input and its output")
     return Signature(hints[first], hints["return"], takes_context=takes_context)
+
+
+def check_time_reserve(share: float, owner: str) -> float:
+    """Raises:
+    StageError: it is no share of something that leaves anything.
+    """
+    if not 0 <= share < 1:
+        raise StageError(
+            f"{owner} got time_reserve={share!r}",
+            hint="use the share of the run's seconds to leave, from 0 to below 1, such as 0.3",
+        )
+    return share
 
 
 def check_name(name: str, what: str) -> str:

@@ -64,7 +64,7 @@ def next_move(
 
     Returns:
         A `Move`; or the ladder's `Otherwise` when no rung is left or the budget is spent; or a `Stop` for
-        AUTH, NOT_FOUND, BAD_REQUEST and BUG.
+        AUTH, NOT_FOUND, BAD_REQUEST and BUG, and for kinds that ``otherwise`` may not hide.
     """
     if failure.kind & Kind.FATAL:
         return Stop(failure.kind)
@@ -74,4 +74,4 @@ def next_move(
             if moved.rung != label:  # the second rung of its sort: reask#2
                 moved = replace(moved, rung=label)
             return Move(moved, rung, nth, failure.retry_after)
-    return ladder.otherwise
+    return Stop(failure.kind) if failure.kind & ladder.otherwise.unless else ladder.otherwise

@@ -13,20 +13,26 @@ from typing import Literal, NamedTuple
 from guardflow.errors import LadderError
 from guardflow.hashing import value_hash
 from guardflow.kinds import Kind
-from guardflow.ladder.rung import Rung
+from guardflow.ladder.rung import Rung, kind_text
 from guardflow.ladder.rungs import Grow, Switch, Wait
 from guardflow.ladder.verbs import grow, reask, resample, shrink, wait
 from guardflow.values import Model
 
+_NO_KIND = Kind(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """What a stage does when no rung is left. Make one with `abstain`, `degrade` or `park`."""
+    """What a stage does when no rung is left. Make one with `abstain`, `degrade` or `park`.
+
+    ``unless`` are the kinds that it may not hide: they end the stage as failed.
+    """
 
     action: Literal["abstain", "degrade", "park"]
+    unless: Kind = _NO_KIND
 
     def __str__(self) -> str:
-        return f"{self.action}()"
+        return f"{self.action}({f'unless={kind_text(self.unless)}' if self.unless else ''})"
 
 
 _ABSTAIN = Otherwise("abstain")
@@ -37,9 +43,25 @@ def abstain() -> Otherwise:
     return _ABSTAIN
 
 
-def degrade() -> Otherwise:
-    """End with the stage's fallback: marked as degraded, and guarded like an answer."""
-    return Otherwise("degrade")
+def degrade(*, unless: Kind = _NO_KIND) -> Otherwise:
+    """End with the stage's fallback: marked as degraded, and guarded like an answer.
+
+    Args:
+        unless: kinds that the fallback may not stand in for, besides those in ``Kind.FATAL``. They end the stage
+            as failed, without a value, so that a resume asks again.
+
+    Raises:
+        LadderError: ``unless`` is no kind.
+
+    Example:
+        >>> Ladder(wait(2), otherwise=degrade(unless=Kind.CONNECTION)).explain(Kind.CONNECTION)
+        ('start', 'wait', 'wait', 'failed')
+    """
+    if not isinstance(unless, Kind):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        raise LadderError(
+            f"degrade() is given unless={unless!r}", hint="use kinds, such as unless=Kind.CONNECTION"
+        )
+    return Otherwise("degrade", unless)
 
 
 def park() -> Otherwise:
@@ -114,7 +136,9 @@ class Ladder:
     def version(self) -> str:
         """Content hash of the ladder as it was declared: another hash is another policy."""
         rungs = [rung.spec() for rung in self.rungs]
-        return value_hash({"v": 1, "rungs": rungs, "otherwise": self.otherwise.action})
+        end = self.otherwise
+        unless = {"unless": kind_text(end.unless)} if end.unless else {}
+        return value_hash({"v": 1, "rungs": rungs, "otherwise": end.action, **unless})
 
     def resolved(self, resolve: Callable[[Model], Model]) -> Ladder:
         """The same ladder with every role replaced by the model it stands for; prepare it once a stage.
@@ -157,7 +181,7 @@ class Ladder:
         """The climb of a stage whose every answer fails with ``kind``, where each rung has something to change.
 
         Returns:
-            The labels, from ``start`` to what ``otherwise`` does, or to ``failed`` for fatal kinds.
+            The labels, from ``start`` to what ``otherwise`` does, or to ``failed`` where that may not hide the kind.
 
         Raises:
             LadderError: ``kind`` is not one single kind.
@@ -170,7 +194,7 @@ class Ladder:
             return (*path, "failed")
         while (step := next(self.open(path, kind), None)) is not None:
             path.append(step.label)
-        return (*path, self.otherwise.action)
+        return (*path, "failed" if kind & self.otherwise.unless else self.otherwise.action)
 
     def __str__(self) -> str:
         return " > ".join(str(step) for step in (*self.rungs, self.otherwise))

@@ -5,6 +5,7 @@ The engine calls it for root runs and for child runs alike. It starts nothing by
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
@@ -103,15 +104,18 @@ class Executor:
         parent = self._parents.get(row.run_id)
         spent = await backend.ledger.spend(row.run_id) if engine.resumed else Spend()
         rounds = await backend.ledger.rounds(row.run_id) if engine.resumed else ()
-        deadline = float("inf") if parent is None else parent.deadline
+        deadline, seconds = (math.inf, math.inf) if parent is None else (parent.deadline, parent.seconds)
         if budget is not None and budget.seconds is not None:
-            deadline = min(deadline, anyio.current_time() + budget.seconds - row.active_seconds)
+            own = anyio.current_time() + budget.seconds - row.active_seconds
+            if own < deadline:
+                deadline, seconds = own, budget.seconds
         return Scope(
             engine=engine,
             services=self._runtime.services,
             meter=Meter(budget, spent=spent, parent=parent.meter if parent is not None else None),
             cache_mode=cast("CacheMode", options.get("cache", "off")),
             deadline=deadline,
+            seconds=seconds,
             rounds={(r.key.step, r.key.item): r for r in rounds},
             family=self,
             mailbox=backend.runs,

@@ -148,6 +148,21 @@ def test_a_spent_budget_goes_straight_to_the_fallback() -> None:
     assert next_move(Ladder(*RUNGS, otherwise=degrade()), ["start"], START, failure(Kind.BUDGET)) == degrade()
 
 
+def test_kinds_that_no_fallback_may_hide_stop_the_climb_where_no_rung_is_left_for_them() -> None:
+    ladder = Ladder(*RUNGS, otherwise=degrade(unless=Kind.CONNECTION))
+    waited = ["start", *["wait"] * 4, "switch:strong", "wait", "wait"]
+    assert isinstance(next_move(ladder, ["start"], START, failure(Kind.CONNECTION)), Move)
+    assert next_move(ladder, waited, START, failure(Kind.CONNECTION)) == Stop(Kind.CONNECTION)
+    assert next_move(ladder, waited, START, failure(Kind.OVERLOADED)) == ladder.otherwise
+    assert ladder.explain(Kind.CONNECTION)[-1] == "failed"
+    assert ladder.explain(Kind.OVERLOADED)[-1] == "degrade"
+    assert str(ladder.otherwise) == "degrade(unless=CONNECTION)"
+    plain = Ladder(*RUNGS, otherwise=degrade())
+    assert ladder.version != plain.version == Ladder(*RUNGS, otherwise=degrade(unless=Kind(0))).version
+    with pytest.raises(LadderError, match="unless="):
+        degrade(unless="CONNECTION")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("otherwise", [abstain(), degrade(), park()])
 def test_an_empty_ladder_asks_once(otherwise: Otherwise) -> None:
     ladder = Ladder(otherwise=otherwise)
