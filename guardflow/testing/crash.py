@@ -141,7 +141,7 @@ class ForkServer:
                 if pipe is not None:
                     pipe.close()
             try:
-                process.wait(5)
+                process.wait(30)  # killed, it would leave its children behind
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -178,7 +178,10 @@ class ForkServer:
             began = time.monotonic()
             said = self._exchange(line, deadline=began + limit)
             seconds = time.monotonic() - began
-        text = output.read_text(errors="replace") if output.exists() else ""
+        try:
+            text = output.read_text(errors="replace")
+        except FileNotFoundError:  # the child did not come that far, or the folder went with the server
+            text = ""
         output.unlink(missing_ok=True)
         if said is None:
             raise TimeoutError(

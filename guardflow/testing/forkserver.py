@@ -90,6 +90,8 @@ class _Server:
 
     def give_up(self, child: _Child) -> None:
         """The other end hung up: nobody waits for this child any more."""
+        if child.connection.fileno() < 0:
+            return  # `reap` has just closed it: both came with one `select`
         self.select.unregister(child.connection)
         child.connection.close()
         if child.pid in self.children:
@@ -197,11 +199,14 @@ def _wake(number: int, frame: object) -> None:
 
 
 def _kill_group(pid: int) -> None:
-    for kill, target in ((os.killpg, pid), (os.kill, pid)):
+    for kill in (
+        os.kill,
+        os.killpg,
+    ):  # in this order: one that leads no group yet must not begin one in between
         try:
-            kill(target, signal.SIGKILL)
+            kill(pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass  # gone already, or not yet the leader of its own group
+            pass  # gone already, or never the leader of a group
 
 
 if __name__ == "__main__":

@@ -42,27 +42,29 @@ def exit_with(code: int) -> None:
 
 def die_by(number: int) -> None:
     os.kill(os.getpid(), number)
-    time.sleep(5)
-
-
-def sleep(seconds: float, path: str) -> None:
-    time.sleep(seconds)
-    Path(path).write_text("woke up")
-
-
-def span(seconds: float) -> tuple[float, float]:
-    """When it began and ended, on the clock that all processes share."""
-    began = time.monotonic()
-    time.sleep(seconds)
-    return began, time.monotonic()
-
-
-def start_a_sleeper_and_wait(path: str) -> None:
-    if os.fork() == 0:
-        time.sleep(0.6)
-        Path(path).write_text("the grandchild lived on")
-        os._exit(0)
     signal.pause()
+
+
+def wait_for_ever(folder: str) -> None:
+    """Says which process it is, as the name of a file; never ends by itself."""
+    Path(folder, str(os.getpid())).touch()
+    while True:
+        signal.pause()
+
+
+def wait_with_a_child(folder: str) -> None:
+    os.fork()
+    wait_for_ever(folder)
+
+
+def meet(folder: str, others: int) -> tuple[float, float]:
+    """When it began and ended, on the clock that all processes share: not before so many have begun."""
+    began = time.monotonic()
+    Path(folder, str(os.getpid())).touch()
+    while len(os.listdir(folder)) < others:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    return began, time.monotonic()
 
 
 def big() -> str:

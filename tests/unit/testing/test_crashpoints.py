@@ -30,7 +30,7 @@ def run(**env: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **env},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=300,
     )
 
 
