@@ -126,6 +126,7 @@ _NAMES = {
     "guardflow.flow.context": ("Context",),
     "guardflow.flow.fan_out": ("fan_out",),
     "guardflow.flow.llm": ("LLMStage",),
+    "guardflow.flow.marks": ("mark_degraded",),
     "guardflow.flow.pipeline": (
         "Pipeline",
         "pipeline",
@@ -217,6 +218,7 @@ if TYPE_CHECKING:
     from guardflow.flow.context import Context as Context
     from guardflow.flow.fan_out import fan_out as fan_out
     from guardflow.flow.llm import LLMStage as LLMStage
+    from guardflow.flow.marks import mark_degraded as mark_degraded
     from guardflow.flow.pipeline import Pipeline as Pipeline
     from guardflow.flow.pipeline import pipeline as pipeline
     from guardflow.flow.race import first_of as first_of

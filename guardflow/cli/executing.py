@@ -257,7 +257,7 @@ def spent(spend: Spend) -> str:
 def _summary(result: RunResult[object]) -> str:
     lines = [f"{result.status}: run {result.run_id} · {spent(result.spend)}"]
     if result.status == "degraded":
-        lines.append(f"warning: these parts come from fallbacks: {', '.join(result.degraded)}")
+        lines.append(f"warning: these parts are degraded: {', '.join(result.degraded)}")
     if result.message and not result.ok:
         lines.append(line(result.message))
     if result.status == "failed":

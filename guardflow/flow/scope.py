@@ -98,6 +98,8 @@ class Scope:
     idle_seconds: float = 0.0
     own_task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
     degraded: set[str] = field(default_factory=set[str])
+    marks: dict[str, str] = field(default_factory=dict[str, str])
+    """The parts that the pipeline itself marked as degraded, with their reasons."""
     agreement: dict[str, Agreement] = field(default_factory=dict[str, "Agreement"])
     """Of each stage that votes, the call whose ballots agreed least."""
     side: set[asyncio.Task[object]] = field(default_factory=set["asyncio.Task[object]"])

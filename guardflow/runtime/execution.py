@@ -75,9 +75,10 @@ class Executor:
                     )
                     self._runtime.publish(RunFinished(row.run_id, "failed"))
                 raise
-            degraded = sorted(scope.degraded)
+            degraded = sorted(scope.degraded | set(scope.marks))
             if degraded and outcome.status == "ok":
-                outcome = Outcome(outcome.stage, "degraded", outcome.value)
+                said = "; ".join(f"{part}: {why}" for part, why in scope.marks.items() if why)
+                outcome = Outcome(outcome.stage, "degraded", outcome.value, message=said)
             envelope = await pack(
                 outcome, pipeline.output, digest=row.input_hash, artifacts=services.artifacts
             )

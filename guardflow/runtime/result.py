@@ -35,9 +35,10 @@ class RunResult(Generic[Out]):
         run_id: its id; the same id again resumes it, or gives this result again.
         status: ``ok`` and ``degraded`` have an output.
         output: the pipeline's result.
-        message: why there is none.
+        message: why there is none; of a degraded run, the reasons that its pipeline gave.
         spend: what all its attempts cost, over all rounds and child runs.
-        degraded: names of the stages whose fallback stands in the output.
+        degraded: names of the stages whose fallback stands in the output, and the parts that the pipeline marked
+            by `mark_degraded`.
         parked: what waits for a person.
         agreement: how sure the run's own votes were, by stage; of several calls of a stage the least sure one.
     """

@@ -222,7 +222,7 @@ def test_degraded_is_0_with_a_warning_and_the_findings_are_shown(
     server.script(text("bad one"), text("bad two"))
     ran = project("run", "writes", "-i", "word=w", "--run-id", "r")
     assert (ran.code, ran.out) == (0, "w\n")
-    assert "warning: these parts come from fallbacks: write" in ran.err
+    assert "warning: these parts are degraded: write" in ran.err
     shown = project("runs", "show", "r").out
     assert "is_good: $.text this is bad — got 'bad one'" in shown
     assert "reask · openai/gpt-5-mini · GUARD" in shown
