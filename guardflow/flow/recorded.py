@@ -77,10 +77,11 @@ async def wait_signal(name: str, *, timeout: float | None = None) -> JSON:
 
     async def look() -> JSON:
         while True:
+            over = until is not None and clock() >= until  # before the look: what was sent in time is received
             found = await mailbox.receive(scope.run_id, name, after=seen)
             if found is not None:
                 return [found[0], found[1]]
-            if until is not None and clock() >= until:
+            if over:
                 return None
             await anyio.sleep(_POLL)
 

@@ -43,7 +43,7 @@ def opened(database: str | None, settings: Settings) -> Opener:
 @pytest.fixture(scope="session")
 def forks() -> Iterator[ForkServer]:
     """A process that has imported guardflow, DBOS and litellm, and forks the children that tests kill."""
-    with ForkServer(PRELOAD, timeout=120, concurrency=3) as server:
+    with ForkServer(PRELOAD, timeout=600, concurrency=3) as server:
         yield server
 
 

@@ -61,11 +61,11 @@ class Teacher:
     def settle(self) -> None:
         """Wait until everything that a dead child had sent is read and counted."""
         with closing(
-            HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+            HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         ) as last:  # it queues behind all others
             last.request("GET", "/_stats")
             last.getresponse().read()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while self.server._connections:
             assert time.monotonic() < until, "a connection of a dead child stays open"
             time.sleep(0.002)
@@ -113,8 +113,9 @@ class Teacher:
             case "tag", "w-word-d", _:
                 return Reply.refusal()
             case "tortoise", _, _:
-                return Reply.slow(60, then=Reply.json({"text": "tortoise"}))
+                return Reply.slow(600, then=Reply.json({"text": "tortoise"}))
             case "hare", _, _:
-                return Reply.slow(0.12, then=Reply.json({"text": f"{word} hare"}))
+                alone = self.server.in_flight == 0  # the tortoise, which is asked too, is still on its way
+                return Reply.slow(5 if alone else 0.02, then=Reply.json({"text": f"{word} hare"}))
             case _:
                 return Reply.json({"text": f"{name[1]} {word}"})

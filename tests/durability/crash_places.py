@@ -6,7 +6,9 @@ It imports nothing of guardflow's store: what it sees is what is on disk.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,7 +163,7 @@ class Spot:
         """The rows of a query with one mark, which stands for this run and its children."""
         family = f"{self.run}%"
         if self.url is None:
-            with closing(sqlite3.connect(self.home / "guardflow.db", timeout=30)) as reading:
+            with closing(sqlite3.connect(self.home / "guardflow.db", timeout=60)) as reading:
                 return reading.execute(query, [family]).fetchall()
         import psycopg
 
@@ -181,7 +183,7 @@ class Spot:
 
     def wait_for_sessions(self) -> None:
         """A dead client's last commit may still be under way on the server."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while self._others(""):
             assert time.monotonic() < until, "a dead process still has a session"
             time.sleep(0.005)
@@ -197,3 +199,16 @@ class Spot:
         )
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(query).fetchone()[0]  # type: ignore[index, call-overload]  # it counts
+
+
+def stop(pid: int, spot: Spot) -> None:
+    """Stop a process while it writes nothing: its lock on the database would stop everybody else too."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.02)
+        if spot.nobody_writes():
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.03)
+    raise AssertionError("the process never stopped writing")

@@ -219,12 +219,15 @@ async def test_time_and_chance_are_recorded(opened: Opener) -> None:
 
 
 async def test_the_first_of_several_is_recorded(opened: Opener) -> None:
-    delays = {"a": 0.2, "b": 0.01}
+    began = anyio.Event()
 
     @stage
     async def race(name: str) -> str:
         calls[name] += 1
-        await anyio.sleep(delays[name])
+        if name == "a":
+            began.set()
+            await anyio.sleep_forever()
+        await began.wait()
         return name
 
     @pipeline("raced")
@@ -234,7 +237,6 @@ async def test_the_first_of_several_is_recorded(opened: Opener) -> None:
 
     async with opened() as rt:
         assert (await rt.run(raced, "bad", run_id="r")).status == "failed"
-        delays["b"] = 5.0
         calls["heal"] = 1
         assert (await rt.run(raced, "bad", run_id="r")).unwrap() == "bbad!"
     assert calls["a"] == 1

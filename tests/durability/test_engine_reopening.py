@@ -64,11 +64,14 @@ async def test_cancelling_the_caller_leaves_the_run_adoptable_and_keeps_what_was
 ) -> None:
     async def slow(session: Session) -> None:
         await session.step(session.reserve(), "paid", lab.body("paid"))
-        await session.step(session.reserve(), "open", lab.body("open", pause=0 if session.resumed else 30))
+        await session.step(session.reserve(), "open", lab.body("open", pause=0 if session.resumed else 600))
 
     lab.code["slow"] = slow
-    with anyio.move_on_after(0.15):
-        await lab.engine.start("r", "slow", epoch=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: lab.engine.start("r", "slow", epoch=1))
+        while not lab.ran["open"]:
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
     assert await stored(lab, "r") == {1: "paid"}
     await lab.engine.adopt("r", "slow", epoch=2)
     assert lab.ran == {"paid": 1, "open": 2}
@@ -92,16 +95,24 @@ async def test_an_answer_that_arrived_is_stored_although_the_run_is_being_cancel
 
 
 async def test_ids_are_taken_once_and_a_run_executes_once_at_a_time(lab: Lab) -> None:
+    begun, go_on = anyio.Event(), anyio.Event()
+
     async def wait(session: Session) -> None:
-        await session.step(session.reserve(), "w", lab.body("w", pause=0.2))
+        async def body() -> dict[str, Any]:
+            begun.set()
+            await go_on.wait()
+            return {"v": 1}
+
+        await session.step(session.reserve(), "w", body)
 
     lab.code |= {"wait": wait, "other": wait}
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: lab.engine.start("r", "wait", epoch=1))
-        await anyio.sleep(0.05)
+        await begun.wait()
         for again in (lab.engine.start, lab.engine.adopt):
             with pytest.raises(RunIsLive):
                 await again("r", "wait", epoch=1)
+        go_on.set()
     with pytest.raises(RunExists):
         await lab.engine.start("r", "wait", epoch=2)
     with pytest.raises(ReplayMismatch, match="another pipeline"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
 import pytest
+from dbos._sys_db import SystemDatabase
 from engine_lab import OK, Branch, Lab, database_fixture, lab_fixture, lab_on, stored, url_of  # noqa: F401  # fixtures
 
 from guardflow.errors import (
@@ -19,6 +21,7 @@ from guardflow.errors import (
     RunNotFound,
     StageError,
 )
+from guardflow.store.dbos import internals
 from guardflow.store.dbos.rows import WorkflowRows
 from guardflow.store.dbos.session import Session
 from guardflow.store.engine import Database
@@ -236,12 +239,14 @@ async def test_a_fork_starts_from_the_steps_before_the_cut(lab: Lab) -> None:
 async def test_cancelling_from_elsewhere_unwinds_the_running_step_and_its_children(
     lab: Lab, database: Database
 ) -> None:
+    begun = anyio.Event()
     unwound: list[str] = []
 
     async def slow(session: Session) -> None:
         async def body() -> dict[str, Any]:
+            begun.set()
             try:
-                await anyio.sleep(30)
+                await anyio.sleep_forever()
             except asyncio.CancelledError:
                 unwound.append(session.run_id)
                 raise
@@ -253,7 +258,7 @@ async def test_cancelling_from_elsewhere_unwinds_the_running_step_and_its_childr
 
     lab.code["slow"] = slow
     elsewhere = WorkflowRows(database.engine)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             ended: list[Any] = []
 
@@ -261,8 +266,7 @@ async def test_cancelling_from_elsewhere_unwinds_the_running_step_and_its_childr
                 ended.append(await lab.engine.start("p", "slow", epoch=1))
 
             group.start_soon(run)
-            while elsewhere.status("p/0") is None:
-                await anyio.sleep(0.01)
+            await begun.wait()
             assert await anyio.to_thread.run_sync(elsewhere.cancel, "p")
     assert ended == [{"v": 1, "name": "slow", "in": "", "status": "cancelled"}]
     assert unwound == ["p/0"]
@@ -295,9 +299,17 @@ async def test_a_result_that_comes_after_a_takeover_is_not_stored(lab: Lab, data
 
 @pytest.mark.parametrize("what", ["taken", "cancelled"])
 async def test_a_run_that_is_lost_after_its_last_step_ends_here_at_once(
-    lab: Lab, database: Database, what: str
+    lab: Lab, database: Database, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It asks once: it waits neither for the poll of `cancellation` nor for DBOS, which polls for an outcome."""
     rows = WorkflowRows(database.engine)
+    polled: list[str] = []
+
+    async def poll(_: object, run_id: str, seconds: float, **options: Any) -> None:
+        polled.append(run_id)
+
+    monkeypatch.setattr(SystemDatabase, "await_workflow_result_async", poll)
+    monkeypatch.setattr(internals, "cancellation", lambda dbos, run_id, cancel: nullcontext())
 
     async def late(session: Session) -> None:
         await session.step(session.reserve(), "s", lab.body("s"))
@@ -307,9 +319,10 @@ async def test_a_run_that_is_lost_after_its_last_step_ends_here_at_once(
             rows.cancel("r")
 
     lab.code["late"] = late
-    with anyio.fail_after(0.9):
+    with anyio.fail_after(60):
         if what == "taken":
             with pytest.raises(LeaseLost, match="its last lines"):
                 await lab.engine.start("r", "late", epoch=1)
         else:
             assert (await lab.engine.start("r", "late", epoch=1))["status"] == "cancelled"
+    assert polled == []
