@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
@@ -42,6 +42,7 @@ class Permit:
     tokens: int
     probe: bool = False
     retry: bool = False
+    hedge: bool = False
 
 
 class _Waiter:
@@ -145,8 +146,9 @@ class Gate:
         if not self.hedging.take():
             return None
         if self.retries.reserve(now=now, most=0.0) is None:
+            self.hedging.give_back()
             return None
-        return self._admitted(now, tokens, retry=True)
+        return replace(self._admitted(now, tokens, retry=True), hedge=True)
 
     def leave(
         self, permit: Permit, kind: Kind | None, *, retry_after: float | None = None, used: int | None = None
@@ -165,7 +167,8 @@ class Gate:
         elif not failed:
             self._answered_at = now
             self.concurrency.succeeded(in_flight=self.in_flight)
-            self.hedging.took(now - permit.at)
+            if kind is None:
+                self.hedging.took(now - permit.at)
         self._ended(now, permit, failed=failed)
 
     def give_up(self, permit: Permit, *, sent: bool, overdue: bool = False) -> None:
@@ -183,6 +186,8 @@ class Gate:
         else:
             if permit.retry:
                 self.retries.give_back()
+            if permit.hedge:
+                self.hedging.give_back()
             if self._requests is not None:
                 self._requests.correct(1)
             self.taken = (self.taken[0] - 1, self.taken[1])

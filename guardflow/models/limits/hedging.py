@@ -23,19 +23,23 @@ class Hedging:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._seconds: deque[float] = deque(maxlen=_KEPT)
-        self._saved = policy.hedge_burst
+        self._saved = min(policy.hedge_start, policy.hedge_burst)
         self._p95 = self._thrice = 0.0
         self._new = _FRESH
 
     def took(self, seconds: float) -> None:
-        """A request was answered after so long, or was given up then: it would have taken longer still."""
+        """A request was answered after so long, or was given up then: it would have taken longer still.
+
+        Errors are no answers, however quickly they come.
+        """
         self._seconds.append(seconds)
         self._new += 1
 
     def delay(self) -> float | None:
         """Seconds after which to hedge: the smaller of p95 and three medians. None until enough is known.
 
-        Where few hedges are left it is three medians: they go to what is slow for sure, not to the edge of normal.
+        The fewer hedges are saved up, the nearer it is to three medians: the last ones go to what is slow for sure,
+        not to the edge of normal.
         """
         if len(self._seconds) < self._policy.hedge_after:
             return None
@@ -44,8 +48,8 @@ class Hedging:
             self._p95 = ranked[min(int(0.95 * len(ranked)), len(ranked) - 1)]
             self._thrice = 3 * ranked[len(ranked) // 2]
             self._new = 0
-        scarce = 2 * self._saved < self._policy.hedge_burst
-        return self._thrice if scarce else min(self._p95, self._thrice)
+        wealth = self._saved / max(self._policy.hedge_burst, 1.0)
+        return self._thrice - max(self._thrice - self._p95, 0.0) * wealth
 
     def earn(self) -> None:
         """A first try is sent."""
@@ -57,3 +61,7 @@ class Hedging:
             return False
         self._saved -= 1.0
         return True
+
+    def give_back(self) -> None:
+        """The hedge was not sent."""
+        self._saved = min(self._saved + 1.0, self._policy.hedge_burst)

@@ -32,7 +32,9 @@ class Policy:
             ``minRetriesPerSec``. It leaves a stage that is alone the waits it has declared.
         retry_most: what can be saved up.
         hedge_after: latencies that must be known before the first hedge.
-        hedge_share: hedges for each first try, at most; ``hedge_burst`` of them can be saved up.
+        hedge_share: hedges for each first try, at most. A little above the twentieth of replies that are beyond
+            p95: with just a twentieth, luck and hedges of what was nearly there use them up, and slow ones go without.
+        hedge_start: hedges to begin with; up to ``hedge_burst`` can be saved up, as slow replies come in clumps.
         grace: what another process of the same database waits longer before it probes too.
     """
 
@@ -50,8 +52,9 @@ class Policy:
     retry_most: float = 30.0
     retry_per_second: float = 5.0
     hedge_after: int = 20
-    hedge_share: float = 0.05
-    hedge_burst: float = 10.0
+    hedge_share: float = 0.055
+    hedge_start: float = 10.0
+    hedge_burst: float = 20.0
     grace: float = 3.0
 
 

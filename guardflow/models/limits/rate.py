@@ -17,12 +17,13 @@ class Rate:
         True
     """
 
-    __slots__ = ("_at", "_burst", "_level", "_per_second")
+    __slots__ = ("_at", "_burst", "_least", "_level", "_per_second")
 
     def __init__(self, per_minute: int, *, now: float) -> None:
         self._burst = max(1.0, per_minute / 10)
         self._per_second = (per_minute - self._burst + 1) / 60
         self._level = self._burst
+        self._least = -float(per_minute)
         self._at = now
 
     def delay(self, amount: float, *, now: float) -> float:
@@ -39,8 +40,11 @@ class Rate:
         return True
 
     def correct(self, amount: float) -> None:
-        """Give back what was taken and not used; a negative amount was used beyond it, here or elsewhere."""
-        self._level = min(self._level + amount, self._burst)
+        """Give back what was taken and not used; a negative amount was used beyond it, here or elsewhere.
+
+        However much that was, it is forgotten after little more than a minute, as the provider forgets it.
+        """
+        self._level = max(min(self._level + amount, self._burst), self._least)
 
     def _refill(self, now: float) -> None:
         if now > self._at:

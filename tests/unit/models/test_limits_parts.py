@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,20 @@ def test_tokens_taken_by_estimate_come_back() -> None:
     assert rate.take(550, now=0.0)
     rate.correct(-600)  # another process
     assert rate.delay(1, now=0.0) > 6
+
+
+@given(per_minute=st.integers(1, 10**6), elsewhere=st.floats(0, 1e15), wanted=st.integers(1, 1000))
+def test_whatever_was_used_elsewhere_is_forgotten_after_a_minute_or_two(
+    per_minute: int, elsewhere: float, wanted: int
+) -> None:
+    rate = Rate(per_minute, now=0.0)
+    rate.correct(-elsewhere)
+    waited = rate.delay(min(wanted, per_minute), now=0.0)
+    assert (
+        waited
+        <= 60 * (per_minute + max(1.0, per_minute / 10)) / (per_minute - max(1.0, per_minute / 10) + 1) + 1e-6
+    )
+    assert waited >= (60 if elsewhere > 2 * per_minute else 0)
 
 
 def test_a_request_above_the_burst_goes_alone_and_is_paid_back() -> None:
@@ -236,21 +251,85 @@ def test_the_delay_is_the_smaller_of_p95_and_three_medians() -> None:
     assert hedging.delay() == 3.0
     for _ in range(400):
         hedging.took(1.0)
+    for _ in range(1000):
+        hedging.earn()
     assert hedging.delay() == 1.0
-    assert [hedging.take() for _ in range(6)] == [True] * 6
-    assert hedging.delay() == 3.0  # few are left: only for what is slow for sure
+
+
+def test_the_fewer_hedges_are_left_the_surer_it_must_be_that_a_request_is_slow() -> None:
+    hedging, delays = Hedging(POLICY), list[float]()
+    for _ in range(256):
+        hedging.took(1.0)
+    while hedging.take():
+        delays.append(hedging.delay() or 0.0)
+    assert len(delays) == POLICY.hedge_start
+    assert delays == sorted(delays)
+    assert delays[-1] == 3.0
+    hedging.give_back()
+    assert hedging.delay() == delays[-2]
 
 
 @given(st.lists(st.booleans(), max_size=600))
-def test_hedges_are_a_twentieth_and_the_burst(events: list[bool]) -> None:
-    hedging, firsts, hedges = Hedging(POLICY), 0, 0
+def test_hedges_are_a_share_and_the_start_and_never_more_than_the_burst_at_once(events: list[bool]) -> None:
+    hedging, firsts, hedges, row = Hedging(POLICY), 0, 0, 0
     for first in events:
         if first:
             hedging.earn()
             firsts += 1
+            row = 0
         else:
-            hedges += hedging.take()
-        assert hedges <= POLICY.hedge_burst + POLICY.hedge_share * firsts + 1e-6
+            sent = hedging.take()
+            hedges += sent
+            row += sent
+        assert hedges <= POLICY.hedge_start + POLICY.hedge_share * firsts + 1e-6
+        assert row <= POLICY.hedge_burst
+
+
+@given(
+    seconds=st.lists(st.floats(0.001, 100), min_size=20, max_size=300),
+    events=st.lists(st.sampled_from(["earn", "take", "give_back"]), max_size=200),
+)
+def test_the_delay_is_between_p95_and_three_medians(seconds: list[float], events: list[str]) -> None:
+    hedging = Hedging(POLICY)
+    for one in seconds:
+        hedging.took(one)
+    ranked = sorted(seconds[-256:])
+    p95, thrice = ranked[min(int(0.95 * len(ranked)), len(ranked) - 1)], 3 * ranked[len(ranked) // 2]
+    for event in events:
+        getattr(hedging, event)()
+        delay = hedging.delay()
+        assert delay is not None
+        assert min(p95, thrice) - 1e-9 <= delay <= thrice + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_a_twentieth_is_slow_nearly_all_of_it_is_hedged_and_an_overloaded_provider_is_spared(
+    seed: int,
+) -> None:
+    """Requests one after the other, each as long as it takes or until its hedge is in: what is left of p99."""
+
+    def tail(share: float, n: int = 2000) -> tuple[float, float]:
+        rng, hedging, took, hedges = random.Random(seed), Hedging(POLICY), list[float](), 0
+
+        def reply() -> float:
+            return rng.uniform(1.0, 1.1) * (10 if rng.random() < share else 1)
+
+        for _ in range(n):
+            hedging.earn()
+            delay, seconds = hedging.delay(), reply()
+            if delay is not None and delay < seconds and hedging.take():
+                hedges += 1
+                second = reply()
+                hedging.took(min(second, seconds - delay))
+                seconds = min(seconds, delay + second)
+            hedging.took(seconds)
+            took.append(seconds)
+        return sorted(took)[n * 99 // 100], hedges / n
+
+    p99, extra = tail(0.05)
+    assert p99 <= 4.5
+    assert extra <= 0.065
+    assert tail(0.3)[1] <= 0.055 + 10 / 2000
 
 
 # --- what is declared -------------------------------------------------------------------------------
