@@ -26,6 +26,7 @@ from wire import (  # noqa: F401  # fixtures
     planted_key_fixture,
     request,
     server_fixture,
+    until,
 )
 
 from guardflow.kinds import Kind
@@ -185,11 +186,13 @@ async def test_closing_one_client_leaves_another_alone(server: FaultServer, clie
     other = LitellmClient()
     await client.send(request(server))
     await other.send(request(server))
-    server.script(Reply.slow(0.3))
+    server.script(Reply.slow(6000))
     async with anyio.create_task_group() as group:
         group.start_soon(client.send, request(server))
-        await anyio.sleep(0.1)
+        await until(lambda: server.in_flight > 0)
         await other.aclose()
+        server.release()
+    server.script(Reply.echo())
     assert (await client.send(request(server))).text
 
 
@@ -226,7 +229,7 @@ from dataclasses import replace
 from guardflow.values import Message, Model, Request, Schema
 async def main():
     client = LitellmClient()
-    model = Model("openai/x", api_base={server.base_url!r}, output="text", timeout=30.0)
+    model = Model("openai/x", api_base={server.base_url!r}, output="text", timeout=300.0)
     ticks = 0
     async def tick():
         nonlocal ticks

@@ -1,12 +1,22 @@
 """The wire table: what a provider sends, and the kind that flow sees."""
 
-import time
+import socket
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import pytest
-from wire import ANSWERS, ERRORS, client_fixture, fails, planted_key_fixture, request, server_fixture  # noqa: F401  # fixtures
+from wire import (  # noqa: F401  # fixtures
+    ANSWERS,
+    ERRORS,
+    client_fixture,
+    fails,
+    planted_key_fixture,
+    request,
+    server_fixture,
+    until,
+)
 
 from guardflow.classify import kind_of_completion
 from guardflow.kinds import Kind
@@ -76,7 +86,17 @@ async def test_usage_that_nobody_told_is_unknown(server: FaultServer, client: Li
 
 @pytest.mark.parametrize("transport", ["aiohttp", "httpx"])
 @pytest.mark.parametrize("base", ["http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"])
-async def test_a_server_that_is_not_there_is_a_connection_failure(base: str, transport: str) -> None:
+async def test_a_server_that_is_not_there_is_a_connection_failure(
+    base: str, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def unknown(host: Any, *args: Any, **options: Any) -> Any:
+        if str(host).endswith(".invalid"):  # a machine without a name server would ask for long
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     client = LitellmClient(transport="httpx" if transport == "httpx" else "aiohttp")
     error = await fails(client, request(base))
     await client.aclose()
@@ -86,24 +106,24 @@ async def test_a_server_that_is_not_there_is_a_connection_failure(base: str, tra
 
 async def test_the_deadline_is_kept(server: FaultServer, client: LitellmClient) -> None:
     await client.send(request(server))
-    server.script(Reply.slow(5))
+    server.script(Reply.slow(6000))
     server.reset()
-    start = time.monotonic()
-    error = await fails(client, request(server, timeout=0.2))
+    with anyio.fail_after(120):  # the server never answers
+        error = await fails(client, request(server, timeout=2.0))
     assert error.kind is Kind.TIMEOUT
-    assert "within 0.2 s" in str(error)
-    assert time.monotonic() - start < 1.5
+    assert "within 2 s" in str(error)
+    await until(lambda: server.count > 0)
     assert server.count == 1
 
 
 async def test_cancellation_passes_through(server: FaultServer, client: LitellmClient) -> None:
     await client.send(request(server))
-    server.script(Reply.slow(5))
-    start = time.monotonic()
-    with anyio.move_on_after(0.2) as scope:
-        await client.send(request(server))
-    assert scope.cancelled_caught
-    assert time.monotonic() - start < 1.5
+    server.script(Reply.slow(6000))
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.send, request(server, timeout=6000))
+            await until(lambda: server.in_flight > 0)
+            group.cancel_scope.cancel()
     server.script(Reply.echo())
     assert (await client.send(request(server))).text
 
@@ -227,7 +247,7 @@ async def test_a_refused_temperature_fails_once_and_is_left_out_from_then_on(
 async def test_requests_in_flight_together_are_each_told_what_to_leave_out(
     server: FaultServer, client: LitellmClient
 ) -> None:
-    server.script(Reply.unsupported_param("temperature", then=Reply.echo()).but(delay=0.2))
+    server.script(Reply.unsupported_param("temperature", then=Reply.echo()).but(delay=6000))
     dropped: list[tuple[str, ...]] = []
 
     async def send() -> None:
@@ -236,5 +256,8 @@ async def test_requests_in_flight_together_are_each_told_what_to_leave_out(
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(send)
+        await until(lambda: server.in_flight == 3)
+        server.release()
+    server.script(Reply.unsupported_param("temperature", then=Reply.echo()))
     assert dropped == [("temperature",)] * 3
     assert (await client.send(request(server, temperature=0.3))).dropped == ("temperature",)

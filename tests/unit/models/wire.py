@@ -1,7 +1,8 @@
 """What the wire tests share: a server, a client, and the table of failures."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
+import anyio
 import pytest
 
 from guardflow.errors import ModelCallError
@@ -53,12 +54,19 @@ def request(
     output: OutputMode = "json_schema",
     schema: Schema | None = ANSWER,
     temperature: float | None = None,
-    timeout: float | None = 10.0,
+    timeout: float | None = 120.0,
     name: str = "openai/gpt-4o-mini",
 ) -> Request:
     base = server if isinstance(server, str) else server.base_url
-    model = Model(name, api_base=base, output=output, max_tokens=100, timeout=10.0)
+    model = Model(name, api_base=base, output=output, max_tokens=100, timeout=120.0)
     return Request(model, (Message("user", "hi"),), schema, 100, temperature, 0, "hash", timeout)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what must come to be, however slow the machine is."""
+    with anyio.fail_after(120):
+        while not true():
+            await anyio.sleep(0.01)
 
 
 async def fails(client: LitellmClient, asked: Request) -> ModelCallError:
