@@ -68,9 +68,10 @@ _TIMEOUTS = frozenset(
         "TimeoutException",
         "ServerTimeoutError",
         "ReadTimeoutError",
-        "ConnectTimeoutError",
     }
 )
+_NOT_CONNECTED = frozenset({"ConnectTimeout", "ConnectionTimeoutError", "ConnectTimeoutError"})
+"""Time-outs before anything was sent, of httpx, httpcore, aiohttp and urllib3: nobody was reached, nothing was paid."""
 _CONNECTIONS = frozenset(
     {
         "ConnectionError",
@@ -129,6 +130,8 @@ def kind_of_exception(exc: BaseException) -> Kind:
     if _is_mistake(chain, names):
         return Kind.BUG
     # litellm's Timeout is an APIConnectionError, and a ContextWindowExceededError is a BadRequestError.
+    if any(_class_names(link) & _NOT_CONNECTED for link in chain):
+        return Kind.CONNECTION
     if names & _TIMEOUTS or status in (408, 504):
         return Kind.TIMEOUT
     if "ContextWindowExceededError" in names or code == "context_length_exceeded" or status == 413:

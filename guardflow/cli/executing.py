@@ -66,7 +66,14 @@ def execute(wanted: Wanted, *, json_output: bool, events: bool) -> None:
         pipelines=[wanted.pipeline],
         go_on=wanted.go_on,
     )
-    finish(result, wanted.pipeline, json_output=json_output, events=events, keep=wanted.keep)
+    finish(
+        result,
+        wanted.pipeline,
+        json_output=json_output,
+        events=events,
+        keep=wanted.keep,
+        go_on=wanted.go_on,
+    )
 
 
 def drive(
@@ -182,8 +189,9 @@ def finish(
     json_output: bool,
     events: bool = False,
     keep: Kept | None = None,
+    go_on: str = "",
 ) -> None:
-    """Keep a result's files, print it, and exit with its status.
+    """Keep a result's files, print it, and exit with its status; ``go_on`` as in `Wanted`.
 
     The files go first, and a folder that fails does not keep the report from being printed.
     """
@@ -194,7 +202,7 @@ def finish(
             told = keep.write(result.run_id, made)
     finally:
         _print(result, pipeline, json_output=json_output, events=events, report=made.get(REPORT))
-        say(_summary(result))
+        say(_summary(result, go_on))
     if told:
         say(told)
     code = EXIT[result.status]
@@ -254,14 +262,14 @@ def spent(spend: Spend) -> str:
     return f"{calls} · {tokens} · {cost(spend.nano_usd, spend.unpriced)}"
 
 
-def _summary(result: RunResult[object]) -> str:
+def _summary(result: RunResult[object], go_on: str) -> str:
     lines = [f"{result.status}: run {result.run_id} · {spent(result.spend)}"]
     if result.status == "degraded":
         lines.append(f"warning: these parts are degraded: {', '.join(result.degraded)}")
     if result.message and not result.ok:
         lines.append(line(result.message))
     if result.status == "failed":
-        lines.append(f"when that is put right, go on with: guardflow runs resume {result.run_id}")
+        lines.append(f"when that is put right, go on with: guardflow runs resume {result.run_id}{go_on}")
     for parked in result.parked:
         item = f" --item {parked.item}" if parked.item >= 0 else ""
         lines.append(
@@ -269,5 +277,5 @@ def _summary(result: RunResult[object]) -> str:
         )
     if result.status == "over_budget":
         limits = "--budget-usd N | --budget-calls N | --budget-seconds N"
-        lines.append(f"go on with a higher budget: guardflow runs resume {result.run_id} {limits}")
+        lines.append(f"go on with a higher budget: guardflow runs resume {result.run_id}{go_on} {limits}")
     return "\n".join(lines)

@@ -340,6 +340,7 @@ def _go_on(
     if out is not None:
         check_folder(out, new=False)
     style = style_for(json_output=json_output, events=events)
+    go_on = f" --out {shlex.quote(str(out))}" if out is not None else ""
     result = drive(
         settings,
         run,
@@ -347,9 +348,9 @@ def _go_on(
         resources=resources,
         style=style,
         pipelines=[found.pipeline],
-        go_on=f" --out {shlex.quote(str(out))}" if out is not None else "",
+        go_on=go_on,
     )
-    finish(result, found.pipeline, json_output=json_output, events=events, keep=keep)
+    finish(result, found.pipeline, json_output=json_output, events=events, keep=keep, go_on=go_on)
 
 
 def _stored(run: str) -> RunRow:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from guardflow.kinds import Kind
-from guardflow.models.roles import PROVIDERS
+from guardflow.models.roles import PROVIDERS, base_of, base_variables
 from guardflow.values import Model
 
 
@@ -24,6 +25,23 @@ def refused_key(model: Model, environment: Mapping[str, str]) -> str:
     where = next((name for name in provider.keys if environment.get(name)), " or ".join(provider.keys))
     at = "" if model.api_base is None else f" (at {model.api_base})"
     return f"{model.provider}{at} refuses the key in {where}; put a valid one there"
+
+
+def out_of_reach(model: Model, environment: Mapping[str, str]) -> str:
+    """Which address does not answer, and where it is set. What could be a password in it stays out.
+
+    Args:
+        environment: in which the provider's address was looked up.
+    """
+    base, where = model.api_base, "the model's api_base"
+    if base is None:
+        base = base_of(model.provider, environment)
+        where = next((name for name in base_variables(model.provider) if environment.get(name)), "")
+    if base is None:
+        return f"{model.provider} cannot be reached at its own address"
+    parts = urlsplit(base)
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return f"{model.provider} cannot be reached at {address} ({where})"
 
 
 def hint(kind: Kind, error: Exception, model: Model, dropped: tuple[str, ...]) -> str:
@@ -42,5 +60,5 @@ def hint(kind: Kind, error: Exception, model: Model, dropped: tuple[str, ...]) -
     return {
         Kind.QUOTA: "add credit to the account, or let the ladder switch models: waiting does not help",
         Kind.NOT_FOUND: "check the model's name and api_base",
-        Kind.CONNECTION: "check the network, and api_base if the server is yours",
+        Kind.CONNECTION: "check that address and the network",
     }.get(kind, "")

@@ -16,6 +16,8 @@ from guardflow.values import Completion, Message, Model, Request, Schema, Usage
 
 NO_KEY = "none"
 """What is sent as the key to a server of the user's own that wants none: litellm insists on one."""
+CONNECT_SECONDS = 5.0
+"""For connecting alone, as in openai's own client: a server that is there accepts at once, however slowly it answers."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -62,7 +64,7 @@ def prepare(
     fixed: dict[str, object] = {
         "model": model.name,
         # litellm gives every timeout its own connection pool; the deadline is ours, this one only has to be later.
-        "timeout": max(600.0, model.timeout or 0.0),
+        "timeout": _patient(model.timeout or 0.0),
         "max_retries": 0,
         # 0 and not absent: another part of the program may have set litellm.num_retries for all.
         "num_retries": 0,
@@ -90,6 +92,13 @@ def prepare(
                 fixed["response_format"] = {"type": "json_object"}
     limit = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
     return Prepared(fixed, limit, words, tool, refused)
+
+
+def _patient(least: float) -> object:
+    """A timeout that is later than ours, but for connecting: an address that swallows everything is told soon."""
+    from httpx import Timeout
+
+    return Timeout(max(600.0, least), connect=CONNECT_SECONDS)
 
 
 def _with_words(messages: Sequence[Message], words: str) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ import anyio.to_thread
 from guardflow.classify import kind_of_exception, redact, retry_after_of, status_of
 from guardflow.errors import ConfigError, ModelCallError
 from guardflow.kinds import Kind
-from guardflow.models.advice import hint, refused_key
+from guardflow.models.advice import hint, out_of_reach, refused_key
 from guardflow.models.chat_format import NO_KEY, Prepared, prepare, read_completion, refused_parameter
 from guardflow.models.pooled_sockets import SocketCache, close, taken
 from guardflow.models.roles import DEFAULT_TIMEOUT
@@ -123,6 +123,8 @@ class LitellmClient:
             text = f"no answer within {request.timeout or request.model.timeout or DEFAULT_TIMEOUT:g} s"
         if kind is Kind.AUTH:
             text = f"{refused_key(request.model, self._environment())}: {text}"
+        elif kind is Kind.CONNECTION:
+            text = f"{out_of_reach(request.model, self._environment())}: {text}"
         elif kind is Kind.NOT_FOUND:
             text = f"{hint(kind, error, request.model, dropped)}: {text}"
         text = redact(text, secret_values(self._environment()))

@@ -134,12 +134,15 @@ def key_of(provider: str, environment: Mapping[str, str]) -> str | None:
 
 def base_of(provider: str, environment: Mapping[str, str]) -> str | None:
     """The address set for a provider; None for its own."""
+    return next((environment[name] for name in base_variables(provider) if environment.get(name)), None)
+
+
+def base_variables(provider: str) -> tuple[str, ...]:
+    """The variables that may hold a provider's address; the first one set counts."""
     known = PROVIDERS.get(provider)
     if known is None or known.base is None:
-        return None
-    return (
-        environment.get(known.base) or environment.get(known.base.replace("_BASE_URL", "_API_BASE")) or None
-    )
+        return ()
+    return tuple(dict.fromkeys((known.base, known.base.replace("_BASE_URL", "_API_BASE"))))
 
 
 def first_provider(environment: Mapping[str, str]) -> Provider | None:

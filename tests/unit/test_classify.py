@@ -91,6 +91,8 @@ HTTP_STATUS = type("HTTPStatusError", (Exception,), {})
         (TimeoutError(), Kind.TIMEOUT),
         (made("APIError", status_code=504), Kind.TIMEOUT),
         (made("ReadTimeout", bases=(type("TimeoutException", (Exception,), {}),)), Kind.TIMEOUT),
+        (caused(made("Timeout", bases=(API_CONNECTION,), status_code=408), made("ConnectTimeout", bases=(type("TimeoutException", (Exception,), {}),))), Kind.CONNECTION),
+        (caused(made("Timeout", status_code=408), made("ConnectionTimeoutError", bases=(TimeoutError,))), Kind.CONNECTION),
         (caused(made("InternalServerError", status_code=500), made("ConnectError", bases=(type("NetworkError", (Exception,), {}),))), Kind.CONNECTION),
         (caused(made("InternalServerError", "x - Connection error.", status_code=500), ConnectionRefusedError()), Kind.CONNECTION),
         (made("InternalServerError", "OpenAIException - Connection error.", status_code=500), Kind.CONNECTION),
