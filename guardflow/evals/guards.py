@@ -5,23 +5,41 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal
 
-from guardflow.errors import GuardflowError, UsageError
+from guardflow.errors import GuardflowError, ModelCallError, UsageError
 from guardflow.evals.labels import Case, Split
-from guardflow.guards import Asker, Guard, GuardContext, kit
+from guardflow.evals.named import Guarded, guarded
+from guardflow.guards import Asker, GuardContext
+from guardflow.kinds import Kind
 from guardflow.stats import Interval, wilson
 
-AnyGuard = Guard[object, object]
-Factory = Callable[..., AnyGuard]
+Seen = Literal["found", "passed", "unusable"]
+"""What came of a case. ``unusable``: the guard asked a model, which was reached and gave no judgement to rest on."""
+
+_UNUSABLE = Kind.ANSWERABLE | Kind.CONTEXT
+"""How questions of guards fail when the model was reached and could not do it. Any other failure is no verdict on
+anybody: nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardScore:
-    """What a guard did on the cases of one split. Counts are of cases."""
+    """What a guard did on the cases of one split. Counts are of cases.
+
+    A guard that asks a model may get a judgement that cannot be used: twice a quote that is not in the text, a
+    criterion left out, no JSON, a refusal. Such a case is neither found nor passed. It does not touch precision,
+    which is about findings; it counts against recall if there was something to find, since nothing was found.
+
+    Attributes:
+        asks: whether the guard asked a model; the same guard without one is scored apart.
+        unusable_faults: cases with something to find, and no usable judgement.
+        unusable_clean: cases with nothing to find, and no usable judgement.
+        wrong: the ids of the cases it got wrong.
+        unusable: the ids of the cases without a usable judgement.
+    """
 
     guard: str
     split: Split
@@ -30,40 +48,51 @@ class GuardScore:
     missed: int = 0
     right_passes: int = 0
     wrong: tuple[str, ...] = field(default=(), repr=False)
-    """The ids of the cases it got wrong."""
+    asks: bool = False
+    unusable_faults: int = 0
+    unusable_clean: int = 0
+    unusable: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def cases(self) -> int:
         """How many there were."""
-        return self.right_findings + self.wrong_findings + self.missed + self.right_passes
+        return self.findings + self.missed + self.right_passes + self.unusable_faults + self.unusable_clean
+
+    @property
+    def findings(self) -> int:
+        """In how many it found something: what precision is a share of."""
+        return self.right_findings + self.wrong_findings
+
+    @property
+    def faults(self) -> int:
+        """In how many there was something to find: what recall is a share of."""
+        return self.right_findings + self.missed + self.unusable_faults
 
     @property
     def precision(self) -> float | None:
         """How many of its findings are right; None if it found nothing."""
-        found = self.right_findings + self.wrong_findings
-        return self.right_findings / found if found else None
+        return self.right_findings / self.findings if self.findings else None
 
     @property
     def recall(self) -> float | None:
         """How much of what it should find it finds; None if there was nothing to find."""
-        there = self.right_findings + self.missed
-        return self.right_findings / there if there else None
+        return self.right_findings / self.faults if self.faults else None
 
     @property
     def precision_interval(self) -> Interval:
         """Wilson's interval at 95 %."""
-        return wilson(self.right_findings, self.right_findings + self.wrong_findings)
+        return wilson(self.right_findings, self.findings)
 
     @property
     def recall_interval(self) -> Interval:
         """Wilson's interval at 95 %."""
-        return wilson(self.right_findings, self.right_findings + self.missed)
+        return wilson(self.right_findings, self.faults)
 
 
 async def evaluate_guards(
     cases: Iterable[Case], *, guard: str | None = None, ask: Asker | None = None
 ) -> list[GuardScore]:
-    """Run guards on labelled cases.
+    """Run guards on labelled cases, one after the other.
 
     Args:
         cases: see `load_cases`.
@@ -71,27 +100,31 @@ async def evaluate_guards(
         ask: answers guards that ask a model; without it their cases are an error.
 
     Returns:
-        One score for each guard and split, in the order of the cases.
+        One score for each guard and split, in the order of the cases; a guard with a model apart from the same
+        one without.
 
     Raises:
         UsageError: a guard does not exist, cannot be made, or crashes.
+        ModelCallError: a guard's model could not be reached: that is no verdict on the guard.
     """
-    made: dict[str, AnyGuard] = {}
-    scores: dict[tuple[str, Split], list[tuple[Case, bool]]] = {}
-    for case in cases:
-        named = guard or case.guard
-        key = f"{named} {case.args!r} {case.options!r}"
-        if key not in made:
-            made[key] = _make(named, case)
-        found = await _finds(made[key], case, ask)
-        scores.setdefault((named, case.split), []).append((case, found))
-    return [_score(name, split, results) for (name, split), results in scores.items()]
+    return scores([(one, await look(one, ask)) for one in guarded(cases, guard=guard)])
 
 
-async def _finds(guard: AnyGuard, case: Case, ask: Asker | None) -> bool:
+async def look(one: Guarded, ask: Asker | None = None) -> Seen:
+    """What the guard does with its case.
+
+    Raises:
+        UsageError: it crashes.
+        ModelCallError: its model could not be reached.
+    """
+    guard, case = one.guard, one.case
     context = GuardContext[object](case.input, stage="eval", ask=ask).for_guard(guard.name, asks=guard.asks)
     try:
-        return [finding async for finding in guard(case.answer, context)] != []
+        found = [finding async for finding in guard(case.answer, context)]
+    except ModelCallError as error:
+        if error.kind is not None and error.kind & _UNUSABLE:
+            return "unusable"
+        raise
     except GuardflowError:
         raise
     except Exception as error:
@@ -99,62 +132,29 @@ async def _finds(guard: AnyGuard, case: Case, ask: Asker | None) -> bool:
             f"guard {guard.name!r} crashed on case {case.id!r} with {type(error).__name__}: {error}",
             hint="mend the guard, or the case",
         ) from error
+    return "found" if found else "passed"
 
 
-def _score(guard: str, split: Split, results: list[tuple[Case, bool]]) -> GuardScore:
+def scores(results: Iterable[tuple[Guarded, Seen]]) -> list[GuardScore]:
+    """Results counted by guard, with a model or without, and split."""
+    groups: dict[tuple[str, bool, Split], list[tuple[Case, Seen]]] = {}
+    for one, seen in results:
+        groups.setdefault((one.case.guard, one.asks, one.case.split), []).append((one.case, seen))
+    return [_score(name, split, group, asks=asks) for (name, asks, split), group in groups.items()]
+
+
+def _score(guard: str, split: Split, results: list[tuple[Case, Seen]], *, asks: bool) -> GuardScore:
+    of = Counter((case.found, seen) for case, seen in results)
     return GuardScore(
         guard,
         split,
-        right_findings=sum(found and case.found for case, found in results),
-        wrong_findings=sum(found and not case.found for case, found in results),
-        missed=sum(case.found and not found for case, found in results),
-        right_passes=sum(not found and not case.found for case, found in results),
-        wrong=tuple(case.id for case, found in results if found != case.found),
+        right_findings=of[True, "found"],
+        wrong_findings=of[False, "found"],
+        missed=of[True, "passed"],
+        right_passes=of[False, "passed"],
+        wrong=tuple(case.id for case, seen in results if seen == ("passed" if case.found else "found")),
+        asks=asks,
+        unusable_faults=of[True, "unusable"],
+        unusable_clean=of[False, "unusable"],
+        unusable=tuple(case.id for case, seen in results if seen == "unusable"),
     )
-
-
-# --- guards by name -------------------------------------------------------------------------------------------
-
-
-def _rules(rules: Mapping[str, Mapping[str, object]]) -> AnyGuard:
-    made = {path: cast("Callable[..., kit.Rule]", kit.Rule)(**rule) for path, rule in rules.items()}
-    return kit.json_rules(made)
-
-
-_FROM_JSON: dict[str, Factory] = {"json_rules": _rules}
-"""Guards of the kit whose arguments are not JSON; every other name is looked up in the kit itself."""
-
-
-def _make(named: str, case: Case) -> AnyGuard:
-    found = _named(named, case)
-    if isinstance(found, Guard):
-        if case.args or case.options:
-            raise UsageError(f"{named!r} takes no options, which case {case.id!r} has", hint="leave them out")
-        return cast("AnyGuard", found)
-    if not callable(found):
-        raise UsageError(f"{named!r} is no guard and makes none", hint="name a guard, or a function of one")
-    try:
-        made = found(*case.args, **case.options)
-    except TypeError as error:
-        raise UsageError(
-            f"guard {named!r} cannot be made as case {case.id!r} says: {error}", hint="mend args and options"
-        ) from None
-    if not isinstance(made, Guard):
-        raise UsageError(f"{named!r} makes a {type(made).__name__}, not a guard", hint="name a guard")
-    return cast("AnyGuard", made)
-
-
-def _named(named: str, case: Case) -> object:
-    if not named:
-        raise UsageError(f"case {case.id!r} names no guard", hint="name one in it, or with --guard")
-    module, colon, name = named.partition(":")
-    if not colon:
-        if named in _FROM_JSON:
-            return _FROM_JSON[named]
-        if named not in kit.__all__:
-            raise UsageError(f"the kit has no guard {named!r}", hint="name your own as module:name")
-        return getattr(kit, named)
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"guard {named!r} cannot be loaded: {error}", hint="write module:name") from None
