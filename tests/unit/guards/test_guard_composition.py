@@ -321,9 +321,13 @@ async def test_async_parts_run_side_by_side_and_are_cancelled_together() -> None
 
         return Guard(wait, name=name)
 
-    with anyio.move_on_after(0.05) as scope:
-        await checked("a", (waits("x") & waits("y") & A).reject())
-    assert scope.cancelled_caught and most == 2 and running == 0
+    async with anyio.create_task_group() as group:
+        group.start_soon(checked, "a", (waits("x") & waits("y") & A).reject())
+        with anyio.fail_after(60):
+            while running < 2:
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert most == 2 and running == 0
 
 
 # --- identity --------------------------------------------------------------------------------------------------
