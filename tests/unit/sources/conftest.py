@@ -28,6 +28,7 @@ class Site:
     open_now: int = 0
     most_open: int = 0
     broken_off: int = 0
+    serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self, tls: SSLContext | None = None) -> asyncio.Server:
         server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=tls)
@@ -35,6 +36,10 @@ class Site:
         return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)  # the loop alone would forget one that waits for ever
+        task.add_done_callback(self.serving.discard)
         self.open_now += 1
         self.most_open = max(self.most_open, self.open_now)
         try:
@@ -88,3 +93,6 @@ async def site() -> AsyncIterator[Site]:
     server = await made.start()
     yield made
     server.close()
+    for task in tuple(made.serving):
+        task.cancel()
+    await asyncio.gather(*made.serving, return_exceptions=True)
