@@ -172,7 +172,7 @@ class Conversation:
             usage=completion.usage,
             nano_usd=0,
             cached=True,
-            asked=asked_of(request, self.scope.services.redact),
+            asked=asked_of(request, self.scope.services),
         )
         row = await self.scope.services.ledger.record(start, end, epoch=self.scope.engine.epoch)
         return Answer(row, completion, None, cached=True, note=self._note(start, end))
@@ -201,10 +201,12 @@ class Conversation:
 
     def judge(self, answer: Answer, verdict: Verdict) -> None:
         """Write down what became of an answer; the line about its attempt carries it too."""
+        if verdict.kind is None and not verdict.note:
+            return
         if answer.note >= 0:
             kind = verdict.kind.name if verdict.kind is not None else None
             self.notes[answer.note] = replace(self.notes[answer.note], kind=kind, note=verdict.note)
-        if answer.row and not answer.replayed and (verdict.kind is not None or verdict.note):
+        if answer.row and not answer.replayed:
             self.scope.services.ledger.judge(answer.row, verdict)
 
     def _tell_started(self, start: AttemptStart) -> None:

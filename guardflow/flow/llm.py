@@ -108,7 +108,7 @@ class LLMStage(Stage[In, Out]):
                 *([self.vote.version] if self.vote is not None else []),
             ]
         )
-        self._ready: dict[tuple[Model, ...], tuple[Ladder, Ballots | None]] = {}
+        self._ready: dict[tuple[Prompt, tuple[Model, ...]], tuple[Ladder, Ballots | None]] = {}
 
     def prepare(self, services: Services) -> Prepared:
         """Everything about a call that does not depend on its input, checked before anything is spent.
@@ -119,7 +119,6 @@ class LLMStage(Stage[In, Out]):
         """
         vote = self.vote
         prompt = services.prompts.load(self.prompt) if isinstance(self.prompt, str) else self.prompt
-        prompt.check(self.input.kind)
         asked = self.model or (Model(prompt.model) if prompt.model is not None else None)
         if vote is not None:
             asked = vote.seat(0).model
@@ -131,12 +130,13 @@ class LLMStage(Stage[In, Out]):
         resolve = services.models.resolve
         model = resolve(asked)
         models = (model, *map(resolve, (*self.ladder.models, *(vote.models if vote is not None else ()))))
-        ready = self._ready.get(models)
+        ready = self._ready.get((prompt, models))
         if ready is None:
+            prompt.check(self.input.kind)
             ladder = self.ladder.resolved(resolve)
             ballots = self._ballots(vote.resolved(resolve), ladder) if vote is not None else None
             self._check_rungs(prompt)
-            ready = self._ready.setdefault(models, (ladder, ballots))
+            ready = self._ready.setdefault((prompt, models), (ladder, ballots))
         return Prepared(cast("LLMStage[object, object]", self), prompt, model, *ready)
 
     def _ballots(self, vote: Vote, ladder: Ladder) -> Ballots:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import anyio
@@ -20,7 +20,7 @@ import anyio
 from guardflow.budget import BudgetLeft, Meter
 from guardflow.errors import StageError
 from guardflow.records import ItemRow, RoundRow
-from guardflow.values import Attempt, CacheMode, CallKey, Outcome
+from guardflow.values import Attempt, CacheMode, CallKey, Model, Outcome
 
 from .agreement_json import least_sure
 from .protocols import Artifacts, Engine, Ledger, Mailbox, ResponseCache
@@ -74,6 +74,18 @@ class Services:
     clock: Callable[[], float] = time.time
     redact: Callable[[str], str] = str
     """Takes the values of configured secrets out of a text, before it is stored or shown."""
+    _addresses: dict[str, str] = field(default_factory=dict[str, str])
+
+    def shown(self, model: Model) -> Model:
+        """The model as a row may hold it: an address may hold a password. Each is looked through once, since that
+        reads the project's .env."""
+        base = model.api_base
+        if base is None:
+            return model
+        clean = self._addresses.get(base)
+        if clean is None:
+            clean = self._addresses[base] = self.redact(base)
+        return model if clean == base else replace(model, api_base=clean)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from guardflow.models.limits import AskPatience, Gate, Permit, Refusal
 from guardflow.models.price import cost, price_of, reservation
 from guardflow.values import Asked, AttemptEnd, AttemptStart, Price, Request, Reservation, Spend
 
-from .scope import Scope
+from .scope import Scope, Services
 
 HEDGE = "hedge"
 """How the attempt of a hedge is labelled."""
@@ -62,7 +62,7 @@ class Post:
         """
         services, model = self.scope.services, request.model
         price = "free" if model.price == "free" else model.price or price_of(model)
-        letter = _Letter(request, price, reservation(request, price), asked_of(request, services.redact))
+        letter = _Letter(request, price, reservation(request, price), asked_of(request, services))
         gate = services.models.gate(model)
         if gate is None:
             return await self._post(letter, replace(start, reserved=letter.reserved), _Passage())
@@ -112,7 +112,7 @@ class Post:
             else:
                 came, waited = await self._sent(letter, passage)
                 if came.completion is None or lane is None or lane.wins():
-                    end = replace(came, asked=letter.asked)
+                    end = came
             if end is not None:
                 await services.ledger.finish(row, end)
         finally:
@@ -135,13 +135,16 @@ class Post:
             completion = await services.models.client(request.model).send(request)
         except ModelCallError as error:
             passage.leave(error.kind or Kind.BUG, retry_after=error.retry_after)
-            return _failed(error, services.clock()), error.recorded
+            return _failed(error, services.clock(), letter.asked), error.recorded
         finally:
             hit("call.after")
         usage = completion.usage
         passage.leave(None, used=usage.total if usage is not None else None)
         nano = letter.reserved.nano_usd if usage is None else cost(usage, letter.price)
-        return AttemptEnd(services.clock(), completion=completion, usage=usage, nano_usd=nano), False
+        end = AttemptEnd(
+            services.clock(), completion=completion, usage=usage, nano_usd=nano, asked=letter.asked
+        )
+        return end, False
 
     async def _hedged(
         self, letter: _Letter, start: AttemptStart, passage: _Passage, gate: Gate, delay: float
@@ -238,13 +241,11 @@ class _Lane:
         return not self.is_lost
 
 
-def asked_of(request: Request, redact: Callable[[str], str]) -> Asked:
-    """What the request was made of. An address may hold a password, which no row may."""
-    model, schema = request.model, request.schema
-    if model.api_base is not None:
-        model = replace(model, api_base=redact(model.api_base))
+def asked_of(request: Request, services: Services) -> Asked:
+    """What the request was made of."""
+    schema = request.schema
     return Asked(
-        model,
+        services.shown(request.model),
         request.max_tokens,
         request.temperature,
         request.sample,
@@ -264,7 +265,7 @@ def spend_of(reserved: Reservation, end: AttemptEnd | None) -> Spend:
     return Spend(nano or 0, tokens, 1, int(nano is None), in_doubt)
 
 
-def _failed(error: ModelCallError, now: float) -> AttemptEnd:
+def _failed(error: ModelCallError, now: float, asked: Asked) -> AttemptEnd:
     """A time-out may have been paid, so it keeps its reservation; every other failure cost nothing."""
     kind = error.kind or Kind.BUG
     return AttemptEnd(
@@ -276,4 +277,5 @@ def _failed(error: ModelCallError, now: float) -> AttemptEnd:
         abandoned=kind is Kind.TIMEOUT,
         unsent=error.unsent,
         dropped=error.dropped,
+        asked=asked,
     )

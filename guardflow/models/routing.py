@@ -56,9 +56,9 @@ class Models:
             UnknownModel, MissingKey: there is no such model, or no key for it.
         """
         stand_in = self._stand_in(model.name)
-        if isinstance(stand_in, Resolving):
-            return stand_in.resolve(model)
         if stand_in is not None:
+            if isinstance(stand_in, Resolving):
+                return stand_in.resolve(model)
             found = self._scripted.get(model)
             if found is None:
                 found = self._scripted[model] = _scripted(model)
@@ -76,7 +76,7 @@ class Models:
             ConfigError: a scripted model whose script is gone.
         """
         recording = self._stand_in((resolved.asked or resolved).name)
-        if isinstance(recording, Resolving):
+        if recording is not None and isinstance(recording, Resolving):  # which is dear for a protocol
             return recording
         if resolved.provider == SCRIPTED:
             stand_in = self._stand_in(resolved.name.partition("/")[2])
