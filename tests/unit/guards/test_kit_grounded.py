@@ -181,7 +181,7 @@ def test_a_large_source_is_read_in_linear_time() -> None:
     claims = " ".join(f"The {words[i % 10]} {i} was near the {words[i % 7]}." for i in range(50))
     started = time.process_time()
     list(grounded(source="text")({"says": claims}, GuardContext({"text": text})))
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20
 
 
 # --- with a model ---------------------------------------------------------------------------------------------

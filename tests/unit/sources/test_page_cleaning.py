@@ -191,7 +191,7 @@ def test_ten_megabytes_of_elements_are_survived(piece):
     ran = subprocess.run([sys.executable, "-c", code, piece], capture_output=True, text=True, check=True)
     read, cut, megabytes, seconds = ran.stdout.split()
     assert (read, cut) == ("True", "True")
-    assert int(megabytes) < 250 and int(seconds) < 10
+    assert int(megabytes) < 250 and int(seconds) < 60  # of the processor; quadratic time would be an hour
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_ten_megabytes_of_elements_are_survived(piece):
 def test_hostile_markup_takes_linear_time(html):
     started = time.process_time()
     assert read_html(html.encode(), uri="u") is not None
-    assert time.process_time() - started < 8
+    assert time.process_time() - started < 40  # two are the most; what is quadratic here takes minutes
 
 
 @pytest.mark.parametrize(
