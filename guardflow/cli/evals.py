@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from guardflow.settings import Settings
     from guardflow.values import CacheMode
 
-AGAIN = "give the same command again: answers that could be read are in the response cache, and not paid twice"
+AGAIN = (
+    "give the same command again: answers that could be read are in the response cache, and not paid twice"
+)
 
 app = typer.Typer(
     help="How good guards are, on labelled cases.",
@@ -91,6 +93,8 @@ def guards(
         raise UsageError(
             f"{_all(asking)} a model, and none was named", hint="name one: --model judge, or provider/model"
         )
+    if model and not asking:
+        say("no guard of these cases asks a model, so --model changes nothing")
     asked: RunResult[list[Seen]] | None = None
     seen: list[Seen] = []
     if asking and model:

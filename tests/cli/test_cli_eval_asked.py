@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cli_project import Project
+from cli_project import WAIT, Project
 from judge_script import inventing, knowing
 
 from guardflow.evals import Case
@@ -145,3 +147,25 @@ def test_a_budget_that_is_used_up_ends_it_with_its_own_code(project: Project, ju
     more: Any = project(*EVAL, "--model", "judge", "--json").json
     assert more["asked"]["spend"]["calls"] == 2  # the first answer was kept
     assert json.dumps(more)
+
+
+def test_ctrl_c_says_how_to_go_on_and_offers_no_resume(project: Project, server: FaultServer) -> None:
+    server.script(answer=lambda _: Reply.slow(WAIT, then=Reply.text("too late")))
+    process = project.spawn(*EVAL, "--model", "openai/gpt-5-mini")
+    ends = time.monotonic() + WAIT
+    while server.count < len(CASES):
+        assert process.poll() is None, project.finish(process)
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    stopped = project.finish(process)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert "interrupted; give the same command again" in stopped.err
+    assert "runs resume" not in stopped.err and "Traceback" not in stopped.err
+
+
+def test_a_model_that_nobody_asks_is_told_to_be_superfluous(project: Project, judge: Scripted) -> None:
+    shown = project("eval", "guards", "--guard", "units_sane", "--model", "judge")
+    assert shown.code == 0 and "units_sane" in shown.out
+    assert "no guard of these cases asks a model" in shown.err
+    assert judge.requests == ()
