@@ -103,7 +103,11 @@ async def dead_peer(dead: str, alive: str, *, control: bool) -> Mapping[str, Seq
 
     first: list[float] = []
     async with Runtime("sqlite:///storm.db") as rt:
-        if not control:
+        if control:
+            rt.services.models.storm = Storm(
+                Policy(cooldown=600.0, longest_cooldown=600.0)
+            )  # no probe is due
+        else:
             _let_everything_through(rt)
         watch, lost = Stopwatch(), 0
         for _ in range(2):

@@ -100,11 +100,12 @@ SHORT = 0.5
 """Seconds of a lease, where what cannot be written down includes that the run is free again."""
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up on a lock soon; users wait 30 s."""
-    soon = partial(guardflow.store.open_store, busy_timeout=0.2)
-    monkeypatch.setattr(guardflow.store, "open_store", soon)
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Give up on a lock soon; users wait 30 s, and so do the tests where nothing shall be locked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guardflow.store, "open_store", partial(guardflow.store.open_store, busy_timeout=1.0))
+        yield
 
 
 @contextmanager
@@ -125,9 +126,8 @@ def locked(bench: Bench, home: Path) -> Iterator[None]:
             session.rollback()
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_is_locked_at_the_start(bench: Bench, home: Path) -> None:
-    with locked(bench, home):
+    with locked(bench, home), impatient():
         await refuses_to_open(bench, DatabaseLocked)
     await bench.is_intact()
 
@@ -145,14 +145,13 @@ def broken_between(break_it: Callable[[], Awaitable[None]]) -> Pipeline[str, str
     return flow
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_is_locked_in_the_middle_of_a_run(bench: Bench, home: Path) -> None:
     lock = locked(bench, home)
 
     async def break_it() -> None:
         lock.__enter__()
 
-    with pytest.raises(DatabaseLocked) as caught:
+    with impatient(), pytest.raises(DatabaseLocked) as caught:
         async with bench.opened(lease=SHORT) as rt:
             await rt.run(broken_between(break_it), "word", run_id="bad")
     lock.__exit__(None, None, None)

@@ -358,9 +358,12 @@ async def test_a_planted_pickle_is_never_loaded(
         assert (await rt.run(target, "b", run_id="parked")).status == "waiting"
         assert (await rt.resume("parked")).status == "waiting"
         await rt.signal("parked", "hello", "world")
-    async with opened(durable, settings, Scripted(Text(text="fine"), delay=5)) as rt:
-        with anyio.move_on_after(0.3):
-            await rt.run(target, "c", run_id="died")
+    slow = Scripted(Text(text="fine"), delay=600)
+    async with opened(durable, settings, slow) as rt, anyio.create_task_group() as group:
+        group.start_soon(lambda: rt.run(target, "c", run_id="died"))
+        while not slow.count:
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
 
     strange: list[str] = []
     plantable = Plantable(durable, settings.home)

@@ -313,7 +313,7 @@ async def test_a_code_stage_is_tried_again_on_network_errors_only() -> None:
 async def test_a_sync_stage_runs_in_a_thread_and_times_out() -> None:
     import threading
 
-    @stage(timeout=5)
+    @stage(timeout=60)
     def where(n: int) -> str:
         return threading.current_thread().name
 
@@ -323,7 +323,7 @@ async def test_a_sync_stage_runs_in_a_thread_and_times_out() -> None:
     async def slow(n: int) -> int:
         import anyio
 
-        await anyio.sleep(5)
+        await anyio.sleep(600)
         return n
 
     outcome = await slow.outcome(1)

@@ -54,6 +54,10 @@ QUICK = {"base": 0.0001, "cap": 0.0002}
 """Seconds of a pause, so that tests wait for nothing."""
 
 
+PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+"""What hypothesis shall not mind: too slow is the machine, never the test."""
+
+
 class Answer(BaseModel):
     text: str
 
@@ -190,12 +194,15 @@ def ladder_of(rungs: Sequence[Rung]) -> Ladder | None:
         return None  # a switch above a wait, or two alike
 
 
+ELEVEN = Ladder(wait(2, **QUICK), wait(3, **QUICK), reask(2), reask(3), otherwise=abstain())
+"""Allows so many requests that storm control holds the eleventh back where every second one fails."""
 LADDERS = st.lists(RUNGS, max_size=6).map(ladder_of).filter(lambda ladder: ladder is not None)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=PATIENT)
 @given(ladder=LADDERS, faults=st.lists(FAULTS, min_size=1, max_size=5), ends_well=st.booleans())
 @example(ladder=Ladder(wait(4, **QUICK)), faults=[Kind.RATE_LIMIT], ends_well=False)
+@example(ladder=ELEVEN, faults=[Kind.EMPTY, Kind.RATE_LIMIT], ends_well=False)
 def test_no_sequence_of_faults_makes_more_requests_than_the_bound(
     prompt: Prompt, ladder: Ladder, faults: list[Kind | Answer], ends_well: bool
 ) -> None:
@@ -220,10 +227,14 @@ def test_no_sequence_of_faults_makes_more_requests_than_the_bound(
             result = await rt.run(climb, "word " * 50)
         count = fast.count + strong.count
         assert 1 <= count <= ladder.bound
-        assert len(result.attempts) == result.spend.calls == count
-        assert [a.start.n for a in result.attempts] == list(range(count))
-        last = result.attempts[-1].kind
-        assert result.output == ("ok" if last is None else "failed" if last in Kind.FATAL else "abstained")
+        attempts = result.attempts
+        end = attempts[-1].end
+        held_back = end is not None and end.unsent  # ten requests may open the breaker
+        assert len(attempts) - held_back == result.spend.calls == count
+        assert [a.start.n for a in attempts] == list(range(len(attempts)))
+        last = attempts[-1].kind
+        ended = "ok" if last is None else "failed" if last in Kind.FATAL else "abstained"
+        assert result.output == ("waiting" if held_back else ended)
 
     anyio.run(run)
 
@@ -241,7 +252,7 @@ WIRE = {
 }
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=PATIENT)
 @given(faults=st.lists(st.sampled_from(sorted(WIRE)), min_size=1, max_size=4))
 def test_the_bound_holds_on_the_wire(server: FaultServer, faults: list[str]) -> None:
     ladder = Ladder(
@@ -379,12 +390,10 @@ async def test_the_budget_holds_on_the_wire(server: FaultServer) -> None:
 
 
 async def test_cancelled_requests_are_settled_at_what_was_reserved() -> None:
-    async def slow_but_one(request: Request) -> Answer | Kind:
-        if "item-3" in request.messages[-1].content:
-            await anyio.sleep(0.02)
-            return Kind.REFUSED
-        await anyio.sleep(30)
-        return Answer(text="too late")
+    async def slow_but_one(request: Request) -> Kind:
+        while "item-3" not in request.messages[-1].content or model.count < 20:
+            await anyio.sleep(0.001)
+        return Kind.REFUSED
 
     ask = asking(PRICED, ladder=Ladder())
 
@@ -410,16 +419,19 @@ async def test_cancelled_requests_are_settled_at_what_was_reserved() -> None:
 
 
 async def test_a_stage_that_runs_out_of_time_has_sent_one_request(server: FaultServer) -> None:
-    server.script(Reply.slow(20))
+    server.script(Reply.slow(600))
     server.reset()
-    ask = asking(on_wire(server), ladder=Ladder(wait(4, **QUICK)), timeout=0.5)
+    for seconds in (0.5, 5.0, 50.0):
+        ask = asking(on_wire(server), ladder=Ladder(wait(4, **QUICK)), timeout=seconds)
 
-    @pipeline("late")
-    async def late(word: str) -> Answer:
-        return await ask(word)
+        @pipeline("late")
+        async def late(word: str) -> Answer:
+            return await ask(word)  # noqa: B023  # it runs in this turn
 
-    async with Runtime("memory") as rt:
-        result = await rt.run(late, "hi")
+        async with Runtime("memory") as rt:
+            result = await rt.run(late, "hi")
+        if server.count:  # else this machine needs more time to send it
+            break
     assert server.count == len(result.attempts) == 1
     end = result.attempts[0].end
     assert end is not None

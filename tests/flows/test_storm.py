@@ -48,6 +48,8 @@ PRICE = Price(input=1.0, output=4.0)
 GOOD = Reply.json({"text": "fine"})
 QUICK: dict[str, Any] = {"base": 0.001, "cap": 0.002}
 POLICY = Policy(cooldown=0.2, longest_cooldown=0.4, grace=0.1)
+OUT = Policy(cooldown=600.0, longest_cooldown=600.0)
+"""For an outage that a test ends in: no probe is due, however slow the machine is."""
 
 
 class Answer(BaseModel):
@@ -82,6 +84,18 @@ def many(ask: LLMStage[str, Answer], name: str = "many") -> Pipeline[int, list[s
     return many
 
 
+def fail_together(dead: FaultServer, count: int) -> None:
+    """Nobody is answered until so many have asked; from then on all fail at once."""
+
+    def answer(body: object) -> Reply:
+        if dead.count < count:
+            return Reply.status(503).but(delay=600.0)
+        dead.release()
+        return Reply.status(503)
+
+    dead.script(answer=answer)
+
+
 def quick(rt: Runtime, policy: Policy = POLICY) -> None:
     rt.services.models.storm = Storm(policy)
 
@@ -93,7 +107,9 @@ async def test_fifty_stages_on_a_dead_provider_lose_nothing_and_repeat_next_to_n
     dead: FaultServer, alive: FaultServer
 ) -> None:
     ladder = Ladder(wait(4), switch(on_wire(alive), on=Kind.TRANSIENT), otherwise=abstain())
+    fail_together(dead, 50)
     async with Runtime("memory") as rt:
+        quick(rt, OUT)
         result = await rt.run(many(asking(on_wire(dead), ladder)), 50)
     assert Counter(result.unwrap()) == {"ok": 50}
     assert alive.count == 50
@@ -111,6 +127,7 @@ async def test_once_the_breaker_is_open_later_stages_send_nothing_there(
 ) -> None:
     ladder = Ladder(wait(1, **QUICK), switch(on_wire(alive), on=Kind.TRANSIENT))
     async with Runtime("memory") as rt:
+        quick(rt, OUT)
         await rt.run(many(asking(on_wire(dead), ladder)), 20)
         before = dead.count
         again = await rt.run(many(asking(on_wire(dead), ladder)), 20)
@@ -131,7 +148,7 @@ async def test_stages_without_another_model_wait_for_one_probe_and_all_go_on(dea
                 def state() -> str:
                     return gate.breaker.state
 
-                while state() != "open":
+                while state() != "open" or gate.in_flight:
                     await anyio.sleep(0.005)
                 before = dead.count
                 dead.script(GOOD)
@@ -154,7 +171,9 @@ async def test_a_run_whose_only_provider_is_dead_parks_and_resumes_when_it_is_ba
     async def only(n: int) -> list[str]:
         return [a.text for a in await fan_out(ask, [str(i) for i in range(n)], limit=n)]
 
+    fail_together(dead, 15)
     async with Runtime(settings=settings) as rt:
+        quick(rt, OUT)
         first = await rt.run(only, 15, run_id="r")
         assert first.status == "waiting"
         assert "does not answer" in first.message
@@ -178,6 +197,7 @@ async def test_what_is_declared_for_the_end_of_a_ladder_holds_in_an_outage(
         on_wire(dead), Ladder(otherwise=otherwise), fallback=lambda word, findings: Answer(text="free")
     )
     async with Runtime("memory") as rt:
+        quick(rt, OUT)
         for turn in ("a", "b"):
             result = await rt.run(many(ask), 12, run_id=turn)
     assert set(result.unwrap()) == {status}
@@ -254,7 +274,7 @@ async def test_a_request_that_its_limits_can_never_let_through_is_refused_before
 # --- hedges -----------------------------------------------------------------------------------------
 
 
-def slow_at(*places: int, delay: float = 30.0) -> Any:
+def slow_at(*places: int, delay: float = 600.0) -> Any:
     arrived = itertools.count(1)
     return lambda body: GOOD.but(delay=delay) if next(arrived) in places else GOOD
 
@@ -265,7 +285,7 @@ def slow_about(word: str) -> Any:
 
     def answer(body: dict[str, Any]) -> Reply:
         slow = word in last_user_text(body).split() and next(about) == 1
-        return GOOD.but(delay=30.0) if slow else GOOD
+        return GOOD.but(delay=600.0) if slow else GOOD
 
     return answer
 
@@ -343,6 +363,7 @@ def test_the_worst_case_counts_hedges(settings: Settings) -> None:
 async def test_a_scripted_model_has_a_gate_too() -> None:
     model = Scripted(Kind.OVERLOADED)
     async with Runtime("memory", models={"fast": model}) as rt:
+        quick(rt, OUT)
         await rt.run(many(asking(Model("fast"), Ladder())), 12)
         result = await rt.run(many(asking(Model("fast"), Ladder()), "again"), 5)
     assert result.unwrap() == ["waiting"] * 5

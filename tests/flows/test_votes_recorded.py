@@ -79,11 +79,11 @@ async def test_every_ballot_is_a_row_and_the_result_carries_the_agreement(
 async def test_a_run_that_was_stopped_sends_only_the_ballots_that_were_in_flight(
     durable: str | None, settings: Settings
 ) -> None:
-    first = by_ballot(["a", "b", "a", "a"], delays={2: 30})
+    first = by_ballot(["a", "b", "a", "a"], delays={2: 600})
     stage = voting(Vote(FAST))
     async with runtime(durable, settings, {FAST: first}) as rt:
         running = asyncio.create_task(rt.run(flow(stage), "q", run_id="r"))
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while sum(a.end is not None for a in await rt.services.ledger.attempts("r")) < 3:
                 await anyio.sleep(0.01)
         running.cancel()
@@ -99,12 +99,12 @@ async def test_a_ballot_that_was_cancelled_because_others_decided_is_not_sent_ag
     durable: str | None, settings: Settings
 ) -> None:
     """The vote was decided, and its tie-break was in flight when the run stopped."""
-    fast = by_ballot(["a", "b", "c"], delays={2: 30})
+    fast = by_ballot(["a", "b", "c"], delays={2: 600})
     stage = voting(Vote(FAST, rule=unanimous(3), split=STRONG))
-    slow = Scripted(say("s"), delay=30)
+    slow = Scripted(say("s"), delay=600)
     async with runtime(durable, settings, {FAST: fast, STRONG: slow}) as rt:
         running = asyncio.create_task(rt.run(flow(stage), "q", run_id="r"))
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not slow.count:
                 await anyio.sleep(0.01)
         running.cancel()
@@ -223,7 +223,7 @@ async def test_each_ballot_has_a_key_of_its_own_and_equal_votes_pay_once(
         return [a.text for a in await fan_out(stage, [word] * 3, limit=3)]
 
     async with runtime(database, settings, {FAST: model}) as rt:
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             result = await rt.run(twice, "q", run_id="r", cache="use")
         later = await rt.run(flow(stage), "q", run_id="s", cache="use")
     assert result.unwrap() == ["a", "a", "a"]

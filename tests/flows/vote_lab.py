@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from pydantic import BaseModel
 
 from guardflow import Finding, Ladder, LLMStage, Model, Vote, abstain, guard
@@ -55,17 +56,21 @@ class Stubborn:
     """A client that cannot be cancelled: its answers come, whoever waits for them no longer.
 
     Args:
-        slow: the samples that take ``seconds``; the others answer at once.
+        slow: the samples that come long after those of ``after``; the others answer at once.
     """
 
-    def __init__(self, inner: Scripted, *, slow: set[int], seconds: float) -> None:
-        self._inner, self._slow, self._seconds = inner, slow, seconds
+    def __init__(self, inner: Scripted, *, slow: set[int], after: set[int]) -> None:
+        self._inner, self._slow, self._after = inner, slow, after
         self.answered: list[int] = []
 
     async def send(self, request: Request) -> Any:
         with anyio.CancelScope(shield=True):
-            if request.sample in self._slow:
-                await anyio.sleep(self._seconds)
+            while request.sample in self._slow and not self._after <= set(self.answered):
+                await anyio.sleep(0.001)
+            for _ in range(
+                1000 if request.sample in self._slow else 0
+            ):  # by then, the others have been counted
+                await anyio.lowlevel.checkpoint()
             answer = await self._inner.send(request)
             self.answered.append(request.sample)
             return answer
