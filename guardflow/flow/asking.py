@@ -172,7 +172,7 @@ class Conversation:
             usage=completion.usage,
             nano_usd=0,
             cached=True,
-            asked=asked_of(request, self.scope.services),
+            asked=asked_of(request, self.scope.services.shown),
         )
         row = await self.scope.services.ledger.record(start, end, epoch=self.scope.engine.epoch)
         return Answer(row, completion, None, cached=True, note=self._note(start, end))

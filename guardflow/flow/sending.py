@@ -17,9 +17,9 @@ from guardflow.errors import BudgetExceeded, ModelCallError
 from guardflow.kinds import Kind
 from guardflow.models.limits import AskPatience, Gate, Permit, Refusal
 from guardflow.models.price import cost, price_of, reservation
-from guardflow.values import Asked, AttemptEnd, AttemptStart, Price, Request, Reservation, Spend
+from guardflow.values import Asked, AttemptEnd, AttemptStart, Model, Price, Request, Reservation, Spend
 
-from .scope import Scope, Services
+from .scope import Scope
 
 HEDGE = "hedge"
 """How the attempt of a hedge is labelled."""
@@ -62,7 +62,7 @@ class Post:
         """
         services, model = self.scope.services, request.model
         price = "free" if model.price == "free" else model.price or price_of(model)
-        letter = _Letter(request, price, reservation(request, price), asked_of(request, services))
+        letter = _Letter(request, price, reservation(request, price), asked_of(request, services.shown))
         gate = services.models.gate(model)
         if gate is None:
             return await self._post(letter, replace(start, reserved=letter.reserved), _Passage())
@@ -241,11 +241,11 @@ class _Lane:
         return not self.is_lost
 
 
-def asked_of(request: Request, services: Services) -> Asked:
-    """What the request was made of."""
+def asked_of(request: Request, shown: Callable[[Model], Model]) -> Asked:
+    """What the request was made of; ``shown`` gives its model as a row may hold it."""
     schema = request.schema
     return Asked(
-        services.shown(request.model),
+        shown(request.model),
         request.max_tokens,
         request.temperature,
         request.sample,

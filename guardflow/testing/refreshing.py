@@ -101,9 +101,14 @@ class GrowingCassette(Cassette):
         if take == Take() and known is not None:
             return  # it was cut off: what is known already says more
         earlier = tuple(t for t in known.takes if t != Take()) if known is not None else ()
-        asked = asked_of(request, self._redacted)
+        asked = asked_of(request, self._shown)
         made = Recording(request.hash, request.stage, asked, (take,), prompt=request.prompt_hash)
         self._added[request.hash] = replace(known or made, takes=(*earlier, take))
+
+    def _shown(self, model: Model) -> Model:
+        if model.api_base is None:
+            return model
+        return replace(model, api_base=self._redacted(model.api_base))
 
     def _redacted(self, text: str) -> str:
         return redact(text, secret_values(provider_environment(self._settings)))
