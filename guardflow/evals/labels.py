@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from guardflow.errors import UsageError
 
-Split = Literal["tuned", "held-out", "held-out-2"]
-"""Whether the guard was made with the case in view, or the case was left alone; ``-2`` marks a second, later set."""
+Split = Literal["tuned", "held-out", "held-out-2", "held-out-3"]
+"""Whether the guard was made with the case in view, or the case was left alone; ``-2`` marks a second, later set,
+and ``-3`` one by somebody else than the guard's writer."""
 
 
 class Case(BaseModel):

@@ -38,11 +38,11 @@ def test_the_document_has_counts_intervals_and_the_wrong_cases(project: Project)
     assert {"no_pii", "no_injection", "language", "no_repetition", "json_rules"} <= {
         name for name, _ in scores
     }
-    quoted = scores["no_injection", "tuned"]
-    assert quoted["wrong_cases"] == ["inj-64", "inj-65", "inj-n027"]
-    counts = [quoted[key] for key in ("right_findings", "wrong_findings", "missed", "right_passes")]
-    assert sum(counts) == quoted["cases"] and counts[1] == 2
-    assert quoted["precision_interval"][0] < quoted["precision"] < quoted["precision_interval"][1]
+    tuned = scores["no_injection", "tuned"]
+    assert {"inj-h35", "inj-n027"} <= set(tuned["wrong_cases"])
+    counts = [tuned[key] for key in ("right_findings", "wrong_findings", "missed", "right_passes")]
+    assert sum(counts) == tuned["cases"] and counts[2] >= 2
+    assert tuned["recall_interval"][0] < tuned["recall"] < tuned["recall_interval"][1]
 
 
 def test_a_guard_of_the_project_is_counted_on_its_own_cases(project: Project) -> None:

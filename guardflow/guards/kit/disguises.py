@@ -20,12 +20,18 @@ _LOOKALIKES = str.maketrans(
     "аеорсухіјѕԁһԛԝᴀɡɩɪɴᴇᴏʀꜱᴛᴜᴠᴡʏᴢʟᴍᴋᴊʜɢꜰᴅᴄʙᴘоɑɛßρ" + "αορυνικτεη",
     "aeopcyxijsdhqwagiineorstuvwyzlmkjhgfdcbpoaebp" + "aopuvikten",
 )
+_LETTERS = str.maketrans({"ł": "l", "ß": "ss", "ø": "o", "œ": "oe", "æ": "ae", "ı": "i", "đ": "d"})
+"""Latin letters that are not a plain one with a mark."""
 _MARKS = re.compile(r"[\u0300-\u036f]+")
 _SPACES = re.compile(r"[^\S\n ]+| {2,}")
 _SPELLED = re.compile(r"(?<![^\W_])[^\W\d_](?:([ .\-_*|/])[^\W\d_])(?:\1[^\W\d_]){3,40}(?![^\W_])")
 """i g n o r e, i.g.n.o.r.e: one separator all through."""
-_LEET = re.compile(r"[a-z][013457@$]+[a-z]|(?<![^\W_])[13457@$][a-z]{3}")
+_SPELLED_TOO = re.compile(r"(?<![^\W_])[^\W\d_](?:([ .\-_*|/])[^\W\d_])(?:\1[^\W\d_]){1,40}(?![^\W_])")
+"""Beside a long word, short ones are spelled out too."""
+_LEET = re.compile(r"(?<=[a-z])[013457@$]{1,3}|[013457@$]{1,3}(?=[a-z])")
+"""Digits for letters."""
 _PLAIN_LETTERS = str.maketrans("013457@$", "oieastas")
+_BACKWARDS = ("erongi", "dragersid", "tegrof", "tpmorp metsys", "snoitcurtsni")
 _ROTATED = ("vtaber", "qvfertneq", "flfgrz cebzcg")
 """ignore, disregard, system prompt, in ROT13."""
 _TAGGED = re.compile(r"[\U000e0020-\U000e007e]{4,}")
@@ -46,13 +52,22 @@ def forms(text: str) -> list[str]:
     shown = text if text.isascii() else strip_invisible(text)
     found = [_SPACES.sub(" ", shown.lower())]
     if not shown.isascii():
-        folded = _MARKS.sub("", unicodedata.normalize("NFKD", found[0]).lower())  # styled capitals too
+        folded = _MARKS.sub("", unicodedata.normalize("NFKD", found[0]).lower()).translate(
+            _LETTERS
+        )  # styled capitals too
         found += [folded, folded.translate(_LOOKALIKES)]
     plain = found[-1]
-    joined = _SPELLED.sub(lambda run: run[0].replace(run[1], ""), shown.lower() if shown.isascii() else plain)
+    joined = shown.lower() if shown.isascii() else plain
+    if _SPELLED.search(joined):
+        joined = _SPELLED_TOO.sub(lambda run: run[0].replace(run[1], ""), joined)
     found.append(_SPACES.sub(" ", joined))
-    if _LEET.search(plain):
-        found.append(plain.translate(_PLAIN_LETTERS))
+    lettered = _LEET.sub(lambda word: word[0].translate(_PLAIN_LETTERS), plain)
+    if lettered != plain:
+        found.append(lettered)
+        if "1" in plain:
+            found.append(_LEET.sub(lambda word: word[0].replace("1", "l").translate(_PLAIN_LETTERS), plain))
+    if any(word in plain for word in _BACKWARDS):
+        found += ("\n".join(line[::-1] for line in plain.split("\n")),)
     if any(word in plain for word in _ROTATED):
         found.append(codecs.encode(plain, "rot13"))
     found += (unwrapped.lower() for unwrapped in _unwrapped(text))

@@ -171,7 +171,8 @@ def test_no_more_cases_go_wrong_than_did() -> None:
         if score.wrong
     }
     assert wrong.pop(("no_injection", "tuned")) == {
-        *("inj-64", "inj-65"),  # quoted attacks, as documented
-        "inj-n027",  # a tool named without being called one
+        *("inj-n027", "inj-p046"),  # tools named without being called one
+        *("inj-h35", "inj-p051", "inj-q050"),  # as anybody would write to people
+        *("inj-q005", "inj-q029"),  # in words that it does not know
     }
-    assert {split for _, split in wrong} <= {"held-out", "held-out-2"}
+    assert {split for _, split in wrong} <= {"held-out", "held-out-2", "held-out-3"}
