@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -40,13 +45,37 @@ def ask(peer: str, folder: Path, **options: object) -> Mapping[str, float]:
         folder: where it works: it may write what it likes there.
         options: JSON values for the peer.
     """
+    return ask_each(folder, (peer, options))[0]
+
+
+def ask_each(folder: Path, *peers: tuple[str, Mapping[str, object]]) -> Sequence[Mapping[str, float]]:
+    """The same for several peers one after the other in one new process, which imports what they use once."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(WORKER), peer, json.dumps(options)]
-    ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
+    pairs = [part for peer, options in peers for part in (peer, json.dumps(options))]
+    command = [sys.executable, str(WORKER), *pairs]
+    ran = subprocess.run(
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True, check=False
+    )
     if ran.returncode:
-        raise RuntimeError(f"peer {peer!r} ended with code {ran.returncode}: read what it wrote above")
-    said: Mapping[str, Sequence[float]] = json.loads(ran.stdout.splitlines()[-1])
-    return {metric: statistics.median(values) for metric, values in said.items()}
+        names = ", ".join(peer for peer, _ in peers)
+        raise RuntimeError(f"{names} ended with code {ran.returncode}: read what was written above")
+    said: Sequence[Mapping[str, Sequence[float]]] = [
+        json.loads(line) for line in ran.stdout.splitlines()[-len(peers) :]
+    ]
+    return [{metric: statistics.median(values) for metric, values in one.items()} for one in said]
+
+
+@cache
+def environment() -> Mapping[str, str]:
+    """What the processes of peers find: a place for bytecode, where this one was told to write none.
+
+    Else each of them compiles litellm for itself, which takes longer than measuring it.
+    """
+    found = dict(os.environ)
+    if found.pop("PYTHONDONTWRITEBYTECODE", ""):
+        found["PYTHONPYCACHEPREFIX"] = folder = tempfile.mkdtemp(prefix="gfbytecode")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return found
 
 
 @dataclass

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faulty import faulty_rows
-from harness import Row, Series, Stopwatch, ask, table
+from harness import Row, Series, Stopwatch, ask, ask_each, environment, table
 from peers_ballots import ballot_rows
 from peers_calls import ANSWER, LIMIT
 from peers_research import write_pages
@@ -44,16 +44,20 @@ def model_calls(plan: Plan) -> Sequence[Row]:
     """Model stages against frameworks that do less."""
     answer = Reply.json(ANSWER)
     series = Series()
-    peers = ("guardflow", "instructor", "litellm", "httpx")
+    peers = ("instructor", "litellm", "httpx")
     with FaultProcess(answer, keep=1) as fast, FaultProcess(answer.but(delay=DELAY), keep=1) as slow:
         options = {"fast": fast.base_url, "slow": slow.base_url, "calls": plan.calls, "rounds": plan.rounds}
+        threads = {**options, "slow": None, "guards": "threads"}
         for turn in range(plan.repeat):
+            slow.reset()
+            folder = plan.folder / f"guardflow-{turn}"
+            ours, threaded = ask_each(folder, ("guardflow", options), ("guardflow", threads))
+            series.add("guardflow", {**ours, "peak": float(slow.stats()["max_in_flight"])})
+            series.add("threads", threaded)
             for peer in peers:
                 slow.reset()
                 metrics = ask(peer, plan.folder / f"{peer}-{turn}", **options)
                 series.add(peer, {**metrics, "peak": float(slow.stats()["max_in_flight"])})
-            threads = ask("guardflow", plan.folder / f"threads-{turn}", **options, guards="threads")
-            series.add("threads", threads)
     ideal = -(-plan.calls // LIMIT) * DELAY
 
     def cpu(peer: str, other: str, metric: str = "cpu_ms") -> list[float]:
@@ -139,7 +143,7 @@ def imports(plan: Plan) -> Sequence[Row]:
     for _ in range(max(2, 3 * plan.repeat)):
         for name, statement in statements.items():
             watch = Stopwatch()
-            subprocess.run([sys.executable, "-c", statement], check=True)
+            subprocess.run([sys.executable, "-c", statement], check=True, env=environment())
             series.add(name, {"wall_ms": 1_000 * watch.wall()})
     heavy = ("litellm", "instructor", "dbos", "sqlalchemy")
     check = f"import sys, guardflow\nprint(*(m for m in {heavy!r} if m in sys.modules))"
@@ -226,7 +230,7 @@ def _leave_behind(peer: str, folder: Path, calls: int) -> None:
 
     folder.mkdir(parents=True)
     options = f'{{"calls": {calls}, "prepare": true}}'
-    subprocess.run([sys.executable, str(WORKER), peer, options], cwd=folder, check=True)
+    subprocess.run([sys.executable, str(WORKER), peer, options], cwd=folder, check=True, env=environment())
 
 
 if __name__ == "__main__":
