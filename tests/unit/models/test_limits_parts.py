@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from guardflow import ConfigError, Model
 from guardflow.models.limits import Limits, Policy
 from guardflow.models.limits.breaker import Breaker, News
-from guardflow.models.limits.concurrency import Concurrency
 from guardflow.models.limits.hedging import Hedging
 from guardflow.models.limits.rate import Rate
 from guardflow.models.limits.retries import RetryBudget
@@ -101,53 +100,6 @@ def test_a_lone_stage_has_its_declared_waits_and_who_waits_gets_one_in_turn() ->
     assert [budget.reserve(now=0.0, most=9.0) for _ in range(3)] == pytest.approx([0.2, 0.4, 0.6])
     budget.give_back()
     assert budget.reserve(now=0.0, most=9.0) == pytest.approx(0.6)
-
-
-# --- concurrency ------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1), st.integers(1, 200)), max_size=200))
-def test_the_limit_stays_between_one_and_the_most(events: list[tuple[bool, float, int]]) -> None:
-    limit, now = Concurrency(64, 100), 0.0
-    for good, step, in_flight in events:
-        now += step
-        before = limit.limit
-        if good:
-            limit.succeeded(in_flight=in_flight)
-            assert before <= limit.limit <= before + 1
-        else:
-            limit.refused(now, sent_at=now)
-            assert limit.limit <= max(1, before)
-        assert 1 <= limit.limit <= 100
-
-
-def test_one_burst_of_refusals_is_one_cut() -> None:
-    limit = Concurrency(64, 1024)
-    for _ in range(50):
-        limit.refused(2.0, sent_at=1.0)
-    assert limit.limit == 32
-    limit.refused(3.0, sent_at=2.5)
-    assert limit.limit == 16
-
-
-def test_it_grows_by_one_a_round_trip_and_only_where_it_is_used() -> None:
-    limit = Concurrency(10, 1024)
-    for _ in range(100):
-        limit.succeeded(in_flight=2)
-    assert limit.limit == 10
-    for _ in range(12):
-        limit.succeeded(in_flight=10)
-    assert limit.limit == 11
-
-
-def test_after_an_outage_it_begins_low_and_grows_quickly() -> None:
-    limit = Concurrency(64, 1024)
-    limit.refused(1.0, sent_at=0.5)
-    limit.restart(4)
-    assert limit.limit == 4
-    for _ in range(28):
-        limit.succeeded(in_flight=limit.limit)
-    assert limit.limit == 32
 
 
 # --- the breaker ------------------------------------------------------------------------------------
