@@ -50,7 +50,7 @@ def print_scores(scores: Sequence[GuardScore]) -> None:
         table.add_column("unusable")
     for score in scores:
         row = [
-            cell(f"{score.guard} + model" if score.guard == "grounded" and score.asks else score.guard),
+            cell(_name(score)),
             cell(score.split),
             cell(score.cases),
             _share(score.precision, score.right_findings, score.findings, score.precision_interval),
@@ -61,7 +61,11 @@ def print_scores(scores: Sequence[GuardScore]) -> None:
     for score in scores:
         for what, ids in (("wrong", score.wrong), ("unusable", score.unusable)):
             if ids:
-                print_result(line(f"{what}, {score.guard} {score.split}: {' '.join(ids)}"))
+                print_result(line(f"{what}, {_name(score)} {score.split}: {' '.join(ids)}"))
+
+
+def _name(score: GuardScore) -> str:
+    return f"{score.guard} + model" if score.asks else score.guard
 
 
 def _share(share: float | None, count: int, of: int, interval: Interval) -> Text:

@@ -68,7 +68,7 @@ def test_with_a_model_its_guards_are_scored_and_what_it_cost_is_told(
     shown = project(*EVAL, "--model", "judge")
     assert shown.code == 0, shown.err
     row = next(line for line in shown.out.splitlines() if "judged" in line).split()
-    assert row == ["judged", "tuned", "3", "1.000", "(2/2)", "1.000", "(2/2)", "0"]
+    assert row == ["judged", "+", "model", "tuned", "3", "1.000", "(2/2)", "1.000", "(2/2)", "0"]
     assert all(len(line) <= 80 for line in (line.rstrip() for line in shown.out.splitlines()))
     assert "left out" not in shown.out
     assert "scripted/judge was asked: run eval-guards-" in shown.err and "3 calls" in shown.err
@@ -97,8 +97,8 @@ def test_judgements_that_cannot_be_used_have_a_column_of_their_own(project: Proj
         override_clients.reset(token)
     assert "unusable" in shown.out
     row = next(line for line in shown.out.splitlines() if "judged" in line).split()
-    assert row == ["judged", "tuned", "3", "-", "0.000", "(0/2)", "3"]
-    assert "unusable, judged tuned: AHA OHO hm" in shown.out
+    assert row == ["judged", "+", "model", "tuned", "3", "-", "0.000", "(0/2)", "3"]
+    assert "unusable, judged + model tuned: AHA OHO hm" in shown.out
     (score,) = [score for score in document["guards"] if score["guard"] == "judged"]
     assert (score["unusable"], score["unusable_faults"], score["precision"], score["recall"]) == (
         3,
