@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from guardflow import Finding, GuardContext, LLMStage, guard
 
 from .ladders import FAST, LADDERS
+from .profiles import WRITE_RESERVE
 from .types import Frozen
 
 RELATED = 0.08
@@ -91,6 +92,7 @@ extract = {
         guards=[hit_something.reject(), are_related.drop(), are_different.drop()],
         fallback=by_words,
         timeout=60,
+        time_reserve=WRITE_RESERVE,
     )
     for profile, ladder in LADDERS.items()
 }

@@ -1,4 +1,4 @@
-"""What each profile's model stages do about a failed answer. Nothing here is specific to one stage.
+"""What each profile's model stages do about a failed answer. Only the first stage has ladders of its own.
 
 ``quick`` asks once and falls back, because a small model does not get better by being asked again; the others climb.
 """
@@ -26,3 +26,15 @@ _CAREFUL = Ladder(
 )
 LADDERS: dict[Profile, Ladder] = {"quick": _LEAN, "standard": _CAREFUL, "deep": _CAREFUL}
 """Every stage has a fallback, so that each of them ends with `degrade`."""
+
+FIRST_LADDERS: dict[Profile, Ladder] = {
+    profile: Ladder(
+        wait(1, on=Kind.CONNECTION),
+        wait(2 if profile == "quick" else 3, on=Kind.RATE_LIMIT | Kind.TIMEOUT | Kind.OVERLOADED),
+        *(rung for rung in ladder.rungs if not rung.on & Kind.CONNECTION),
+        otherwise=degrade(unless=Kind.CONNECTION),
+    )
+    for profile, ladder in LADDERS.items()
+}
+"""For the first request of a run, which asks the strongest model: one that cannot even be reached ends the run soon,
+before anybody waits for it in every stage. A resume asks again."""

@@ -38,6 +38,7 @@ async def make_brief(run: Research) -> None:
         outcome = None
     else:
         outcome = await plan[run.request.profile].outcome(given)
+        run.heard([outcome])
     made = run.take(outcome, stage="plan", part="sub-questions") or Plan(questions=[])
     for text in made.questions[: counts.sub_questions]:
         run.questions.append(SubQuestion(id=len(run.questions), text=" ".join(text.split())))
@@ -109,13 +110,13 @@ async def _read_more(run: Research, questions: Sequence[SubQuestion]) -> dict[st
             hits.setdefault(hit.uri, hit)
             fused[hit.document] = fused.get(hit.document, 0.0) + hit.score
     fresh = [hit for hit in hits.values() if hit not in run.shelf]
-    reads = await fan_out(read, fresh, errors="collect")
-    run.shelf.add(
-        [
-            outcome.value if outcome.value is not None else Read(hit=hit, reason=outcome.message)
-            for hit, outcome in zip(fresh, reads, strict=True)
-        ]
-    )
+    at_hand_first = sorted(fresh, key=lambda hit: hit.origin == "given")  # a page may keep everybody waiting
+    reads = await fan_out(read, at_hand_first, errors="collect")
+    got = {
+        hit.uri: outcome.value if outcome.value is not None else Read(hit=hit, reason=outcome.message)
+        for hit, outcome in zip(at_hand_first, reads, strict=True)
+    }
+    run.shelf.add([got[hit.uri] for hit in fresh])
     return fused
 
 

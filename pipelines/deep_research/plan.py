@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from guardflow import Finding, GuardContext, LLMStage, find_links, guard
 
-from .ladders import FAST, LADDERS, STRONG
+from .ladders import FAST, FIRST_LADDERS, LADDERS, STRONG
+from .profiles import PLAN_RESERVE, QUERIES_RESERVE
 from .types import Frozen
 from .words import jaccard, terms
 
@@ -118,8 +119,9 @@ plan = {
         guards=[are_questions.drop()],
         fallback=no_plan,
         timeout=60,
+        time_reserve=PLAN_RESERVE,
     )
-    for profile, ladder in LADDERS.items()
+    for profile, ladder in FIRST_LADDERS.items()
 }
 
 queries = {
@@ -133,6 +135,7 @@ queries = {
         guards=[are_new.drop()],
         fallback=its_own_words,
         timeout=60,
+        time_reserve=QUERIES_RESERVE,
     )
     for profile, ladder in LADDERS.items()
 }

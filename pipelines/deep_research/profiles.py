@@ -73,6 +73,10 @@ PROFILES: dict[Profile, Counts] = {
     ),
 }
 
+PLAN_RESERVE = 0.7
+"""The share of a run's seconds that planning leaves, however slow the model is: a report can do without a plan."""
+QUERIES_RESERVE = 0.5
+"""The share of a run's seconds that finding other words to search with leaves: documents are still to be read then."""
 WRITE_RESERVE = 0.35
 """The share of a budget that searching, reading and extracting leave for writing."""
 LAST_RESERVE = 0.08

@@ -23,6 +23,7 @@ from guardflow import (
     stage,
 )
 
+from .profiles import WRITE_RESERVE
 from .quotable import Page, speaks_to_a_model
 from .types import Frozen, Hit, Source, SubQuestion, Unread
 from .words import Weights, is_unspaced, terms
@@ -90,7 +91,7 @@ def search(asked: Search, ctx: Context) -> Hits:
     return Hits(hits=tuple(found.values()))
 
 
-@stage(name="read", timeout=60)
+@stage(name="read", timeout=60, time_reserve=WRITE_RESERVE)
 async def read(hit: Hit, ctx: Context) -> Read:
     """The text behind a hit. A page that cannot be had, or says nothing, is a `Read` with its reason."""
     if hit.origin == "given":

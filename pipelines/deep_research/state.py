@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from guardflow import BudgetLeft, Kind, Outcome, Stage, budget_left, fan_out
+from guardflow import BudgetLeft, Kind, Outcome, Stage, budget_left, fan_out, mark_degraded
 
 from .facts import Claim
 from .profiles import PROFILES, Counts
@@ -23,12 +23,14 @@ B = TypeVar("B")
 
 _WHY = {
     Kind.GUARD: "no answer passed the guards",
-    Kind.BUDGET: "the budget was used up",
+    Kind.BUDGET: "its share of the budget was used up",
     Kind.TRUNCATED: "its answers were cut off",
     Kind.TIMEOUT: "it gave no answer in time",
     Kind.QUOTA: "its account has run out",
 }
 OUT_OF_BUDGET = "the rest of the budget is kept for what follows"
+_OUT_AFTER = 2
+"""So many stages in a row whose every answer failed on the way, and no model is asked any more in this run."""
 
 
 class Research:
@@ -47,6 +49,8 @@ class Research:
         self._seen: set[tuple[int, str, int]] = set()
         self._parts: dict[tuple[str, str], Part] = {}
         self._models: dict[str, set[str]] = {}
+        self._unanswered_stages = 0
+        self._not_asked = OUT_OF_BUDGET
 
     def readable(self, document: str) -> Readable:
         """The passages of a document that was read; cut once."""
@@ -68,7 +72,8 @@ class Research:
         return [question for question in self.questions if question.id not in answered]
 
     def degraded(self, stage: str, part: str, reason: str) -> None:
-        """Note that a part was made without a model's answer."""
+        """Note that a part was made without a model's answer: the run is degraded too."""
+        mark_degraded(stage, reason)
         self._parts.setdefault((stage, part), Part(stage=stage, part=part, reason=reason))
 
     def made_nothing(self, stage: str) -> None:
@@ -96,13 +101,16 @@ class Research:
         """A stage's value if a model gave it; else note why not, and give None.
 
         Raises:
-            StageEnded: the key, the model's name or the request is wrong: nothing may stand in for that.
+            StageEnded: the key, the model's name or the request is wrong, or the model could not be reached from the
+                first request on: nothing may stand in for that.
         """
         if outcome is None:
-            self.degraded(stage, part, OUT_OF_BUDGET)
+            self.degraded(stage, part, self._not_asked)
             return None
-        if outcome.kind is not None and outcome.kind in Kind.FATAL:
-            outcome.unwrap()
+        if outcome.kind is not None:
+            unreached = outcome.status == "failed" and outcome.kind in Kind.TRANSIENT
+            if unreached or outcome.kind in Kind.FATAL:
+                outcome.unwrap()
         if outcome.status != "ok":
             self.degraded(stage, part, _reason(outcome.kind))
             return None
@@ -114,9 +122,11 @@ class Research:
     async def asked(
         self, stage: Stage[A, B], inputs: Sequence[A], *, reserve: float
     ) -> list[Outcome[B] | None]:
-        """Ask a model about every input, in waves; what the budget does not allow any more is None.
+        """Ask a model about every input, in waves; what is not asked any more is None.
 
-        A wave of which no answer is good is the last one: the rest ends as its last input did.
+        A wave of which no answer is good is the last one: the rest ends as its last input did. After a stage that
+        no model answered, a single input is the first wave, so that an outage is waited for once a stage and not by
+        all; after two such stages nobody is asked.
 
         Args:
             stage: the model stage.
@@ -125,14 +135,28 @@ class Research:
         """
         done: list[Outcome[B] | None] = []
         size = self.counts.at_once if _share(self._budget, self._budget) is not None else max(1, len(inputs))
-        for at in range(0, len(inputs), size):
-            if not await self.affords(reserve):
+        while (at := len(done)) < len(inputs):
+            out = self._unanswered_stages >= _OUT_AFTER
+            if out or not await self.affords(reserve):
+                self._not_asked = self._not_asked if out else OUT_OF_BUDGET
                 return [*done, *[None] * (len(inputs) - at)]
-            wave = await fan_out(stage, inputs[at : at + size], errors="collect")
+            probing = self._unanswered_stages > 0
+            wave = await fan_out(stage, inputs[at : at + (1 if probing else size)], errors="collect")
             done += wave
-            if len(wave) > 1 and all(outcome.status != "ok" for outcome in wave):
+            unanswered = self.heard(wave)
+            if (len(wave) > 1 or unanswered) and all(outcome.status != "ok" for outcome in wave):
                 return [*done, *wave[-1:] * (len(inputs) - len(done))]
         return done
+
+    def heard(self, outcomes: Sequence[Outcome[B]]) -> bool:
+        """Note whether a stage was answered at all. True if every request of it was lost on the way."""
+        kinds = [outcome.kind for outcome in outcomes if outcome.status != "ok"]
+        lost = bool(kinds) and len(kinds) == len(outcomes)
+        lost = lost and all(kind is not None and kind in Kind.TRANSIENT for kind in kinds)
+        self._unanswered_stages = self._unanswered_stages + 1 if lost else 0
+        if lost:
+            self._not_asked = _reason(kinds[-1])
+        return lost
 
     async def affords(self, reserve: float) -> bool:
         """Whether more than this share of the budget is left, in every limit that it has."""

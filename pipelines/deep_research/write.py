@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from guardflow import Finding, GuardContext, LLMStage, find_links, guard, numbers_from
 
 from .ladders import JUDGE, LADDERS, STRONG
+from .profiles import LAST_RESERVE
 from .types import Frozen, Profile
 from .words import covered, follows, jaccard, negations, terms
 
@@ -192,6 +193,7 @@ write: dict[Profile, LLMStage[SectionInput, Draft]] = {
         guards=_GUARDS,
         fallback=quoted_facts,
         timeout=180,
+        time_reserve=LAST_RESERVE,
     )
     for profile in ("standard", "deep")
 }
@@ -206,6 +208,7 @@ write["quick"] = LLMStage(
     fallback=few_quoted_facts,
     max_tokens=320,
     timeout=45,
+    time_reserve=LAST_RESERVE,
 )
 
 
@@ -237,6 +240,7 @@ support = {
         ladder=ladder,
         fallback=in_doubt,
         timeout=60,
+        time_reserve=LAST_RESERVE,
     )
     for profile, ladder in LADDERS.items()
 }

@@ -214,10 +214,37 @@ def test_a_model_that_is_not_there_is_no_degraded_report(project: Project, serve
     assert "check the model's name and api_base" in refused.err
 
 
-def test_a_provider_out_of_reach_is_told_and_the_words_choose(project: Project, server: FaultServer) -> None:
+def test_a_model_that_cannot_be_reached_at_all_is_no_degraded_report(
+    project: Project, server: FaultServer
+) -> None:
+    address, port = server.base_url, server.port
     server.close()
-    ran = project(*asked())
-    assert ran.code == 0
+    failed = project(*asked(QUESTION, "--run-id", "r", "--out", "my report"))
+    assert (failed.code, failed.out) == (1, ""), failed
+    assert f"openai cannot be reached at {address} (OPENAI_BASE_URL)" in failed.err
+    assert "go on with: guardflow runs resume r --out 'my report'" in failed.err
+    assert not Path("my report").exists()
+    with FaultServer(answer=obliging, port=port):
+        resumed = project("runs", "resume", "r", "--out", "my report")
+    assert resumed.code == 0, resumed
+    assert "The pool holds ten connections by default." in resumed.out
+    assert Path("my report/report.md").read_text() == resumed.out
+
+
+def test_a_model_that_is_lost_half_way_is_told_and_the_words_choose(
+    project: Project, server: FaultServer
+) -> None:
+    server.script(
+        answer=lambda body: obliging(body) if "You plan" in str(body["messages"]) else Reply.dropped()
+    )
+    ran = project(*asked(QUESTION, "--run-id", "r"))
+    assert ran.code == 0, ran
     assert "the model could not be reached" in ran.out
-    assert "plan · degraded · CONNECTION" in ran.err
     assert "> The pool holds ten connections by default." in ran.out
+    assert ran.err.splitlines()[-3].startswith("degraded: run r")
+    assert "warning: these parts are degraded: extract, queries, write" in ran.err
+    assert (
+        server.count <= 1 + 2 * 4 * 2
+    )  # of the two stages that found out, one each was sent on an old connection
+    shown = project("runs", "show", "r")
+    assert "extract: the model could not be reached" in " ".join(shown.out.split())

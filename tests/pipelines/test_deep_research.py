@@ -215,13 +215,6 @@ async def test_a_slow_model_leaves_time_for_the_report(tmp_path: Path) -> None:
     assert run.unwrap().degraded
 
 
-async def test_a_stage_that_the_time_cuts_off_makes_the_run_degraded(tmp_path: Path) -> None:
-    run = await research(tmp_path, Scripted(well, delay=30), budget=Budget(seconds=1.0))
-    check(tmp_path, run)
-    assert run.status == "degraded"
-    assert "the run's seconds are used up" in {part.reason for part in run.unwrap().degraded}
-
-
 async def test_a_small_budget_of_calls_keeps_a_share_for_writing(tmp_path: Path) -> None:
     scripted = model("good")
     run = await research(tmp_path, scripted, budget=Budget(calls=9))
