@@ -57,7 +57,7 @@ async def status_after(opened: Opener, *, recover: Literal["named", "all"], seco
 
 async def test_a_worker_adopts_what_was_left_behind(stored: Opener) -> None:
     await left_behind(stored)
-    assert await status_after(stored, recover="all", seconds=30) == "ok"
+    assert await status_after(stored, recover="all", seconds=120) == "ok"
     assert calls["shout"] == 1
 
 

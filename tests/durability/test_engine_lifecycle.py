@@ -35,7 +35,15 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(None, home=tmp_path / "one", synchronous="NORMAL", busy_timeout=0.2)
+    opened = open_database(None, home=tmp_path / "one", synchronous="NORMAL")
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Database]:
+    """One that is given up soon when it is locked."""
+    opened = open_database(None, home=tmp_path / "one", synchronous="NORMAL", busy_timeout=0.5)
     yield opened
     opened.dispose()
 
@@ -100,10 +108,10 @@ async def test_closing_waits_for_no_poll_of_a_second(database: Database) -> None
         taken.append(time.perf_counter() - began)
 
 
-async def test_a_failed_launch_can_be_tried_again(database: Database) -> None:
-    blocker = sqlite3.connect(str(database.url.database), isolation_level=None)
+async def test_a_failed_launch_can_be_tried_again(impatient: Database) -> None:
+    blocker = sqlite3.connect(str(impatient.url.database), isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    engine = engine_on(database)
+    engine = engine_on(impatient)
     began = time.perf_counter()
     with pytest.raises(DatabaseLocked, match="locked by another process"):
         await engine.launch()

@@ -231,7 +231,7 @@ async def test_ten_megabytes_in_one_line(database: str | None, settings: Setting
         assert (await rt.run(long, Text(text=line), run_id="r")).unwrap().text == line
     assert model.count == 1
     assert FENCE.findall(model.requests[0].messages[1].content)[0][1] == line
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 60
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 1000
 
 
