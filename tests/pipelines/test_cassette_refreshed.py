@@ -116,9 +116,14 @@ async def test_requests_go_over_the_wire_with_the_model_that_is_configured(
 
 async def test_a_request_that_was_cut_off_is_sent_again_by_the_next_recording(tmp_path: Path) -> None:
     file = tmp_path / "say.json"
-    with using({EVERY: Scripted(Said(text="late"), delay=30)}), replaying(file, missing="record"):
-        with anyio.move_on_after(0.3):
-            await run("a")
+    late = Scripted(Said(text="late"), delay=6000)
+    with using({EVERY: late}), replaying(file, missing="record"):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, "a")
+            with anyio.fail_after(120):
+                while not late.in_flight:
+                    await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
     with using({EVERY: Scripted(Said(text="here"))}), replaying(file, missing="record"):
         assert await run("a") == ["here"]
     with replaying(file, unused="fail"):

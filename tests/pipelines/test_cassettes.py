@@ -29,15 +29,17 @@ from guardflow import (
     pipeline,
 )
 from guardflow.prompts import inline_prompt
-from guardflow.testing import Cassette, FaultServer, Scripted, replaying
+from guardflow.testing import Cassette, FaultServer, Scripted, Tape, replaying
 from guardflow.testing.recording import tape_of_run
-from guardflow.testing.tape_file import text_of, write_tape
+from guardflow.testing.tape_file import read_tape, text_of, write_tape
 from guardflow.values import Attempt
 from pipelines.deep_research import research_files
 from pipelines.examples.qa import FAST, STRONG, Answer, Question, qa
 
 pytestmark = pytest.mark.anyio
 CHECKOUT = Path(__file__).parents[2]
+LONG = 29.0
+"""Seconds: nearly the longest pause that `wait` makes, and many times what a replay takes."""
 
 
 def steps(attempts: Sequence[Attempt]) -> list[tuple[object, ...]]:
@@ -55,6 +57,22 @@ def steps(attempts: Sequence[Attempt]) -> list[tuple[object, ...]]:
         for a in attempts
     ]
     return sorted(rows, key=str)
+
+
+def asking_for_pauses(tape: Tape, seconds: float) -> Tape:
+    """The same tape, but whoever asked to be left alone for a while asks for so long."""
+    return replace(
+        tape,
+        recordings=tuple(
+            replace(
+                recording,
+                takes=tuple(
+                    replace(take, retry_after=take.retry_after and seconds) for take in recording.takes
+                ),
+            )
+            for recording in tape.recordings
+        ),
+    )
 
 
 @pytest.fixture
@@ -82,6 +100,7 @@ async def test_every_fault_of_a_provider_is_played_again_without_the_provider_an
 ) -> None:
     file = tmp_path / "qa.json"
     recorded = await record_through_litellm(tmp_path, file)
+    write_tape(file, asking_for_pauses(read_tape(file), LONG))
     before = time.perf_counter()
     with replaying(file, unused="fail") as cassette:
         async with Runtime(database, settings=settings_in(tmp_path / "other"), resources=[LIBRARY]) as rt:
@@ -92,7 +111,7 @@ async def test_every_fault_of_a_provider_is_played_again_without_the_provider_an
     assert played.spend == recorded.spend
     assert cassette.count == len(played.attempts) == 10
     assert any(a.end is not None and a.end.retry_after for a in played.attempts)  # decisions rest on it
-    assert time.perf_counter() - before < 20
+    assert time.perf_counter() - before < LONG
 
 
 async def test_recording_a_replay_gives_the_same_file_byte_by_byte(tmp_path: Path, no_keys: None) -> None:
@@ -169,7 +188,7 @@ async def test_a_call_that_a_time_limit_ended_is_ended_by_it_again(tmp_path: Pat
         Said,
         prompt=inline_prompt("{{ input }}", ("input",)),
         model=FAST,
-        timeout=0.2,
+        timeout=2.0,
         ladder=Ladder(otherwise=abstain()),
     )
 
@@ -177,7 +196,7 @@ async def test_a_call_that_a_time_limit_ended_is_ended_by_it_again(tmp_path: Pat
     async def slow_one(text: str) -> str:
         return (await slow.outcome(text)).status
 
-    async with Runtime("memory", models={FAST: Scripted(Said(text="late"), delay=5)}) as rt:
+    async with Runtime("memory", models={FAST: Scripted(Said(text="late"), delay=6000)}) as rt:
         first = await rt.run(slow_one, "hi")
     assert first.unwrap() == "abstained"
     cassette = Cassette.of(first.attempts)
