@@ -44,6 +44,30 @@ async def test_a_signal_reaches_the_run(opened: Opener) -> None:
         assert (await rt.run(signalled, "a", run_id="r")).unwrap() == "a now None"
 
 
+async def test_a_signal_sent_in_time_is_received_however_long_the_look_for_it_takes(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_700_000_000.0]
+
+    @pipeline("late")
+    async def late(word: str) -> str:
+        return f"{word} {await guardflow.wait_signal('go', timeout=10)}"
+
+    async with opened() as rt:
+        look = rt.backend.runs.receive
+
+        async def slow(run_id: str, name: str, *, after: int) -> object:
+            found = await look(run_id, name, after=after)
+            if now[0] == 1_700_000_000.0:
+                await rt.signal(run_id, name, "now")
+                now[0] += 11
+            return found
+
+        monkeypatch.setattr(rt.services, "clock", lambda: now[0])
+        monkeypatch.setattr(rt.backend.runs, "receive", slow)
+        assert (await rt.run(late, "a")).unwrap() == "a now"
+
+
 async def test_child_runs_of_a_pipeline(opened: Opener) -> None:
     @pipeline("branch")
     async def branch(word: str) -> str:
