@@ -1,4 +1,4 @@
-"""The breaker of one model: closed, open, half-open with one probe. Pure; the clock is passed in.
+"""The breaker of one model: closed, open, half-open with one probe at a time. Pure; the clock is passed in.
 
 `Gate` asks it before a request and tells it afterwards. After M. Nygard, "Release It!" (2007), ch. 5.
 """
@@ -31,6 +31,8 @@ class Breaker:
         self._ended: deque[tuple[float, bool]] = deque()
         self._failed = 0
         self._cooldown = policy.cooldown
+        self._probes = 0
+        """In flight, those that were replaced too."""
         self.state: State = "closed"
         self.until = 0.0
         """When an open breaker lets its probe through."""
@@ -45,15 +47,22 @@ class Breaker:
         return News(self.state, self.changed_at, self.until, self._cooldown)
 
     def delay(self, now: float) -> float:
-        """Seconds until a request may be sent: 0 for now, infinity while it depends on a probe in flight."""
+        """Seconds until a request may be sent at the latest: 0 for now.
+
+        A probe in flight may be answered before. One that is not within the cool-down is replaced, or it would keep
+        everybody waiting for as long as it hangs.
+        """
         if self.state == "closed":
             return 0.0
-        return float("inf") if self.state == "probing" else max(0.0, self.until - now)
+        return max(0.0, (self.changed_at + self._cooldown if self.state == "probing" else self.until) - now)
 
     def admit(self, now: float) -> bool:
         """Note that a request is sent, which `delay` allowed. Whether it is the probe."""
         if self.state == "closed":
             return False
+        if self.state == "probing":
+            self._cooldown = self._longer()
+        self._probes += 1
         self._turn("probing", now)
         return True
 
@@ -68,9 +77,9 @@ class Breaker:
         Returns:
             Whether the breaker changed.
         """
-        if probe:
-            self._probed(now, failed=failed, not_before=not_before)
-            return True
+        self._probes -= probe
+        if probe and self.state != "closed":
+            return self._probed(now, failed=failed, not_before=not_before)
         if self.state != "closed":
             # One that was sent before it opened: it tells nothing new, but its Retry-After counts.
             if self.state == "open":
@@ -108,15 +117,21 @@ class Breaker:
         self.adopted = True
         return self.state != before
 
-    def _probed(self, now: float, *, failed: bool | None, not_before: float) -> None:
+    def _probed(self, now: float, *, failed: bool | None, not_before: float) -> bool:
         if failed is None:
+            if self._probes:  # it had been replaced
+                return False
             self._turn("open", now)  # its time is over already: the next request is the probe
         elif failed:
-            self._cooldown = min(self._cooldown * 2, self._policy.longest_cooldown)
+            self._cooldown = self._longer()
             self._open(now, not_before)
         else:
             self._cooldown = self._policy.cooldown
             self._turn("closed", now)
+        return True
+
+    def _longer(self) -> float:
+        return min(self._cooldown * 2, self._policy.longest_cooldown)
 
     def _open(self, now: float, not_before: float) -> None:
         self.until = max(now + self._cooldown, not_before)

@@ -261,7 +261,7 @@ class Gate:
 
     def _delay(self, now: float, tokens: int) -> float:
         """Seconds until the first in line may go; infinity while that depends on others."""
-        if self.in_flight >= self.concurrency.limit:
+        if self.in_flight >= self._places():
             return math.inf
         seconds = max(self.paused_until - now, 0.0)
         if self.breaker.state != "closed":
@@ -272,6 +272,13 @@ class Gate:
             seconds = max(seconds, self._tokens.delay(tokens, now=now))
         return seconds
 
+    def _places(self) -> int:
+        """Requests that may be in flight. A probe does not wait behind those that hang since before an outage, as long
+        as no declared limit is passed."""
+        if self.breaker.state == "closed":
+            return self.concurrency.limit
+        return self.limits.concurrency or self._policy.most_concurrency
+
     def _refusal(self, now: float, began: float, asked: AskPatience) -> Refusal | None:
         if self.breaker.state == "closed" and self.paused_until <= now:
             return None
@@ -279,7 +286,7 @@ class Gate:
         if self.breaker.state != "closed":
             seconds = self.breaker.delay(now)
             left = began + patience.outage - now
-            if seconds > 0 and (left <= 0 or (left < seconds < math.inf)):
+            if seconds > 0 and (left <= 0 or (left < seconds and self.breaker.state == "open")):
                 return self._no_answer()
         left = self.paused_until - now
         if left > 0 and now + left > began + patience.pause:
@@ -301,7 +308,7 @@ class Gate:
         if not turned:
             self._wake_first()
             return
-        if before == "probing" and self.breaker.state == "closed":
+        if before != "closed" and self.breaker.state == "closed":
             self.concurrency.restart(self._policy.after_outage)
         self._changed()
 

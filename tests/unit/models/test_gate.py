@@ -220,7 +220,7 @@ async def test_who_cannot_be_the_probe_is_sent_away_when_patience_ends_and_does_
     permits = [await admitted(broken) for _ in range(11)]
     for permit in permits[:10]:
         broken.leave(permit, Kind.CONNECTION)
-    broken.concurrency.cap(1)  # the eleventh hangs, in the only place
+    broken.declare(Limits(concurrency=1))  # the eleventh hangs, in the only place
     await anyio.sleep(0.12)  # it is time for a probe
 
     async def ask(seconds: float) -> None:

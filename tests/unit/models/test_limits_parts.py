@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
 
@@ -128,28 +127,41 @@ def test_it_opens_exactly_at_half_of_ten_calls_in_thirty_seconds(events: list[tu
 
 
 @given(st.lists(st.sampled_from(["ask", "good", "bad", "lost", "late", "tick"]), max_size=100))
-def test_there_is_never_more_than_one_probe(events: list[str]) -> None:
-    breaker, now, probes = opened(), 0.0, 0
+def test_there_is_one_probe_unless_it_hangs_for_longer_than_the_cool_down(events: list[str]) -> None:
+    breaker, now, probes = opened(), 0.0, list[float]()
     for event in events:
         if event == "tick":
             now += 4.0
         elif event == "ask" and breaker.state != "closed" and breaker.delay(now) <= 0:
+            assert all(now - sent >= POLICY.cooldown for sent in probes)
             assert breaker.admit(now)
-            probes += 1
+            probes.append(now)
+            assert breaker.delay(now) >= POLICY.cooldown
         elif event == "late":
             breaker.ended(now, failed=True, probe=False)
-        elif probes:
-            failed = (
-                {"good": False, "bad": True, "lost": None}[event]
-                if event in ("good", "bad", "lost")
-                else None
-            )
+        elif probes and event in ("good", "bad", "lost"):
+            failed = {"good": False, "bad": True, "lost": None}[event]
             breaker.ended(now, failed=failed, probe=True)
-            probes -= 1
-        assert probes <= 1
-        assert (breaker.state == "probing") == (probes == 1)
+            probes.pop(0)
+            assert (breaker.state == "closed") == (event == "good")
         if breaker.state == "closed":
             return
+        assert breaker.state == "open" or probes
+
+
+def test_a_probe_that_hangs_is_replaced_later_each_time_and_a_good_answer_of_either_closes() -> None:
+    breaker, now, sent = opened(), 0.0, list[float]()
+    for _ in range(6):
+        now += breaker.delay(now)
+        assert breaker.admit(now)
+        sent.append(now)
+    assert sent == [5, 10, 20, 40, 80, 140]
+    assert not breaker.ended(now, failed=None, probe=True)  # one of the replaced ones is cancelled
+    assert breaker.state == "probing"
+    assert breaker.ended(now, failed=False, probe=True)
+    assert breaker.state == "closed"
+    breaker.ended(now, failed=True, probe=True)  # a failure among others now
+    assert breaker.state == "closed"
 
 
 def test_a_failed_probe_doubles_the_cool_down_and_a_good_one_closes() -> None:
@@ -158,7 +170,7 @@ def test_a_failed_probe_doubles_the_cool_down_and_a_good_one_closes() -> None:
         delays.append(breaker.delay(now))
         now += breaker.delay(now)
         assert breaker.admit(now)
-        assert breaker.delay(now) == math.inf
+        assert breaker.delay(now) == max(5, delays[-1])  # unless it is answered before
         breaker.ended(now, failed=True, probe=True)
     assert delays == [5, 10, 20, 40, 60, 60]
     now += breaker.delay(now)
