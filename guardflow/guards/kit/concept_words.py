@@ -32,12 +32,14 @@ OVERRIDE_ABROAD = word_set("""
 """)
 """Imperatives of other languages: these need no "all" or "previous" beside them."""
 OVERRIDE_LAST = word_set("""
+    放弃
     ignorieren vergessen missachten verwerfen negeren vergeten 忽略 忽視 忽视 无视 無視 忘记 忘記 忘掉 抛开 不要理会 别管 不再遵守 不要遵守 不要再遵守 不用遵守 无需遵守 不必遵守 作废 丢弃 忘れ 従わず 従わない 従う必要はない
     破棄 무시 잊어 잊고 따르지 yok_say* gormezden_gel* unut अनदेखा नज़रअंदाज़ भूल 不要管 不用管 别理 别理会 不要理 不用理会 不必理会 不要再管 抛弃 抛诸脑后 撇开 推翻 覆盖掉 取消 無視して 忘れて 忘れろ 無視しろ 気にせず
     気にしないで 従わないで 従うな 破棄して 取り消し buiten_beschouwing beiseite ausser_acht
 """)
 """These may also stand after what is set aside."""
 FOLLOW = word_set("""
+    segui seguite
     follow obey comply adhere heed respect observe following obeying complying stick befolge befolgen befolgt halte_dich folge beachte beachten suis
     suivez respecte respectez obeis obeissez sigas siga sigue siga obedezcas obedezca respetes siga cumplas siga seguir segua rispettare obedeca volg
     следуй следуйте соблюдай соблюдайте соблюдаешь выполняй подчиняйся gehoorzaam gehorche obeir suivre obedecer obbedisci przestrzegaj sluchaj слушайся
@@ -83,6 +85,7 @@ SCOPE = word_set("""
     wczesniej otrzyman* 今までの 今まで それまでの 前に これ以前 至今 迄今 任何 从前 此前的 полученн* until_this_point at_the_start
 """)
 OWNER = word_set("""
+    programmer creator programador creador criador programmatore
     system developer operator original initial hidden secret internal confidential systeem sistema systeme ursprungliche* initiale initiales originale
     originales iniciales inicial systemu sistem системн* исходн* начальн* скрыт* 系统 系統 初始 原始 システム 시스템 admin administrator interne internes internas
     interni wewnetrzn* poczatkow* geheim* verborgen* внутренн* 内部 隠された owner entwickler desarrollador sviluppatore developpeur разработчика 开发者 運営者
@@ -98,6 +101,7 @@ ALL_SAID = word_set("""
     everything anything whatever what alles was_immer tout ce_que ce_qui todo_lo lo_que tudo tutto всё то_что 一切内容 所有内容
 """)
 SAID = word_set("""
+    handed
     told given said stated received instructed written learned gesagt gegeben mitgeteilt aufgetragen dit donne donnees donnes recu recues dieron dado
     dicho dijeron dito disseram detto dato говорили сказали дали получил написано 收到 说过 言われた bekommen recus habe_ich_dir_gesagt got configured programmed
     supplied loaded entered dictated taught set_up told_you gave_you erhalten indicaron indicado ricevuto dane otrzymales otrzymane gezegd gekregen
@@ -131,6 +135,7 @@ TELL = word_set("""
     verrate_dem verschweige hide_from reveal_to сообщи упомяни рассказывай говорить 说 讲 告知
 """)
 USER = word_set("""
+    nutzers benutzers
     user users human humans reader readers customer user's users' benutzer nutzer anwender nutzern leser utilisateur l'utilisateur utilisateurs lecteur
     usuario usuarios utente l'utente utilizador gebruiker пользователю пользователь пользователя пользователям 用户 使用者 读者 ユーザー 사용자 visitor visitors
     the_person_you_talk_to gebruikers lezer uzytkownik* czytelnik* l'utilisatrice lettore leitor lector klienta пользователем читателю 利用者 ユーザ end_user
@@ -158,6 +163,7 @@ SECRET = word_set("""
     access_keys kreditkarte* haslo hasla wachtwoord wachtwoorden parola_d'ordine mot_de_passe_de ключ_доступа api-ключ 口令 凭证 暗証番号 sign_in log_in
 """)
 SEND = word_set("""
+    publie publiez publica pubblica veroffentliche
     send post upload append forward transmit relay submit deliver pass email_it email_them e-mail_them e-mail_it mail_them mail_it sende senden schicke
     leite envoie envoyez transmets transferez envia envie manda reenvia invia inviate отправь отправьте перешли перешлите 发送 发给 上传 转发 送信 보내 smuggle pipe
     beam mail_out wyslij przeslij przekaz stuur doorsturen verstuur faites_suivre transmettre reenvie encaminhe encaminha reenvia_todos inoltra inoltrate
@@ -211,6 +217,7 @@ NOW_ON = word_set("""
     effective_immediately
 """)
 ACT = word_set("""
+    actuas_como
     act_as pretend_to_be roleplay_as role-play_as play_the_role_of behave_as behave_like simulate impersonate take_on_the_role spiele_die_rolle tu_so
     agis_comme joue_le_role actua_como comportate_como haz_de aja_como comportati_come действуй_как притворись веди_себя_как 扮演 振る舞 play_the_part_of
     take_the_role_of assume_the_role_of adopt_the_persona_of speak_as respond_as answer_as answer_like verhaltst_du_dich_wie verhalte_dich_wie
@@ -290,6 +297,7 @@ TOOL = word_set("""
     hulpmiddel функцию 函数 ツール 関数 api_call mcp_server
 """)
 ACTIONS = word_set("""
+    grant
     send mail email transfer delete upload post pay buy purchase exec shell fetch write drop browse browser http forward wire remove
     push share export download env
 """)
@@ -370,6 +378,7 @@ BEFORE_ANSWER = word_set("""
     w_swojej_odpowiedzi voordat_je_antwoordt in_je_antwoord прежде_чем_ответить перед_ответом в_своем_ответе 回答之前 回答前 在你的回答中 回答する前に
 """)
 RATE = word_set("""
+    award
     always_put put_it_first put_them_first rate rank recommend praise endorse score prefer favour favor shortlist grade promote advertise approve accept call_it bewerte einstufen empfiehl empfehle stufe
     loben recommande recommandez classe classez note_le evalue evaluez dites_que recomienda recomiende califica clasifica valora consiglia consigliate valuta raccomanda
     recomende classifique classifiquem avalie recomendem ocen polec polecaj uznaj beoordeel prijs aanbevelen raad_aan оцени порекомендуй рекомендуй хвали похвали поставь 推荐 评价 打分 评为 给出 排在 評価して 推薦 おすすめ

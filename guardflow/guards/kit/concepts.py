@@ -102,7 +102,7 @@ _TOKEN = re.compile(
     r"|[.!?…।]+(?=[\s\"'”»)\]*_`]|$)|[。！？<>{}|;]|\n[^\S\n]*\n"
     r"|[,，、(—–\n:：]"
 )
-_SIGNS = {"\n": "/", ":": ":", "：": ":"} | dict.fromkeys(",，、(—–", ",")
+_SIGNS = {"\n": "/", ":": ":", "：": ":"} | dict.fromkeys(",，、(—–", ",") | dict.fromkeys(("n'", "n’"), "N")
 _COMPOUND = re.compile(
     r".{4}(?:(anweisung(?:en)?|vorgaben?|instruktion(?:en)?|instructies?|prompts?)|(?:regeln?|regels|richtlinien?|beschrankung(?:en)?|beperkingen))$"
 )

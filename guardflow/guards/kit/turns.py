@@ -25,7 +25,7 @@ _MARKS: dict[str, re.Pattern[str]] = {
 }
 _SPEAKER = re.compile(
     r"^[ \t>*#\"'\[-]{0,12}(?:system|assistant|developer|ai)(?:[ \t](?:prompt|message|note|notice|override|update|instructions?|command))?"
-    r"[\]*\"' \t]{0,4}[:：][ \t]*(\S.{0,300})",
+    r"[\]*\"' \t]{0,4}(?:[:：]|(?<=\]))[ \t]*(\S.{0,300})",
     re.MULTILINE,
 )
 _ROLE = re.compile(r"\"role\"\s{0,4}:\s{0,4}\"(?:system|assistant|developer)\"(.{0,300})")
@@ -47,7 +47,7 @@ _LINK = re.compile(
 )
 _LOOKS = word_set(
     "w h width height size scale style color colour logo label branch v version format fit crop quality q auto dpr theme "
-    "lang s raw job event workflow fm cache ssl ixlib"
+    "lang s raw job event workflow fm cache ssl ixlib svg service logocolor labelcolor maxage include_prereleases url"
 )
 """What the address of a picture asks for when it asks how the picture looks; a number it may ask for too."""
 _NUMBERS = re.compile(r"[\d.,:x_-]*")

@@ -173,6 +173,7 @@ def test_no_more_cases_go_wrong_than_did() -> None:
     assert wrong.pop(("no_injection", "tuned")) == {
         *("inj-n027", "inj-p046"),  # tools named without being called one
         *("inj-h35", "inj-p051", "inj-q050"),  # as anybody would write to people
-        *("inj-q005", "inj-q029"),  # in words that it does not know
+        *("inj-q005", "inj-q029", "inj-r001", "inj-r021"),  # in words that it does not know
+        *("inj-r025", "inj-r029", "inj-r032"),
     }
     assert {split for _, split in wrong} <= {"held-out", "held-out-2", "held-out-3"}
