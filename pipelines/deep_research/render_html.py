@@ -55,7 +55,7 @@ def html(report: Report) -> str:
     if report.notice:
         body.append(f"<p>{_text(report.notice)}</p>")
     if report.degraded:
-        lines = "".join(f"<li>{_text(line)}</li>" for line in wording.degraded_lines(report.degraded))
+        lines = "".join(f"<li>{_text(line)}</li>" for line in wording.degraded_lines(report))
         body.append(f"<aside><strong>Parts of this report are degraded.</strong><ul>{lines}</ul></aside>")
     if not report.facts:
         body.append(f"<p>{_text(wording.nothing_found(report))}</p>")

@@ -24,13 +24,20 @@ def markdown(report: Report) -> str:
     if report.notice:
         blocks.append(escaped(report.notice))
     if report.degraded:
-        lines = "\n".join(f"> - {escaped(line)}" for line in wording.degraded_lines(report.degraded))
+        lines = "\n".join(f"> - {escaped(line)}" for line in wording.degraded_lines(report))
         blocks.append(f"> **Parts of this report are degraded.**\n>\n{lines}")
     if not report.facts:
         blocks.append(wording.nothing_found(report))
     for section in report.sections:
         blocks += _section(report, section)
-    blocks += _disagreements(report) + _gaps(report) + _sources(report) + _unread(report) + _method(report)
+    blocks += (
+        _also_found(report)
+        + _disagreements(report)
+        + _gaps(report)
+        + _sources(report)
+        + _unread(report)
+        + _method(report)
+    )
     blocks += (_footnote(report, fact) for fact in report.facts)
     return "\n\n".join(blocks) + "\n"
 
@@ -51,6 +58,15 @@ def _section(report: Report, section: Section) -> list[str]:
 
 def _paragraph(written: list[str]) -> list[str]:
     return [" ".join(written)] if written else []
+
+
+def _also_found(report: Report) -> list[str]:
+    """Quotes that no section has room for: a footnote that nothing refers to is shown by no reader."""
+    left = wording.not_cited(report)
+    if not left:
+        return []
+    lines = [f"- “{escaped(_line(fact.quote))}”[^{fact.id}]" for fact in left]
+    return ["## Also found", "\n".join(lines)]
 
 
 def _disagreements(report: Report) -> list[str]:

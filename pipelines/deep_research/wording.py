@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
 
-from .types import Fact, Part, Report, Source
+from .types import Fact, Report, Source
 
 _WHAT = {
     "plan": "Sub-questions",
@@ -33,15 +32,16 @@ def summary(report: Report) -> str:
     return f"As of {report.as_of.isoformat()} · {read} · {quotes} from {sources} · profile {report.profile}"
 
 
-def degraded_lines(parts: Sequence[Part]) -> list[str]:
+def degraded_lines(report: Report) -> list[str]:
     """What was made without a model's answer, a line for each stage and reason."""
     order = sorted(
-        parts, key=lambda part: (list(_WHAT).index(part.stage) if part.stage in _WHAT else 99, part.reason)
+        report.degraded,
+        key=lambda part: (list(_WHAT).index(part.stage) if part.stage in _WHAT else 99, part.reason),
     )
     lines: list[str] = []
     for (stage, reason), group in groupby(order, key=lambda part: (part.stage, part.reason)):
         named = list(dict.fromkeys(part.part for part in group))
-        about = "" if stage == "plan" else f" ({'; '.join(named)})"
+        about = "" if stage == "plan" or named == [report.question] else f" ({'; '.join(named)})"
         lines.append(
             f"{_WHAT.get(stage, stage)}{about}: {_INSTEAD.get(stage, 'a fallback was used')}. Reason: {reason}."
         )
@@ -69,6 +69,13 @@ def not_answered(report: Report) -> str:
     if report.documents_read:
         return "The sources that were read hold nothing that answers:"
     return "No source was read that could answer:"
+
+
+def not_cited(report: Report) -> list[Fact]:
+    """Facts that no sentence of the report names."""
+    cited = {number for section in report.sections for one in section.sentences for number in one.facts}
+    cited |= {number for disagreement in report.disagreements for number in disagreement.facts}
+    return [fact for fact in report.facts if fact.id not in cited]
 
 
 def fact_note(fact: Fact) -> str:
@@ -99,8 +106,11 @@ def method_lines(report: Report) -> list[str]:
     """How the report came about, in plain words."""
     lines = [
         "Every quote is a piece of a stored source, cut out by its offsets; evidence.jsonl lists them all.",
-        "Every written sentence passed a check against its quotes: words and their order, numbers, negations.",
     ]
+    if any(one.kind == "written" for section in report.sections for one in section.sentences):
+        lines.append(
+            "Every written sentence passed a check against its quotes: words and their order, numbers, negations."
+        )
     stages = {use.stage for use in report.models} | {part.stage for part in report.degraded}
     if report.models and "plan" not in stages:
         lines.append("The model named no sub-question to use, so the question was researched as it is.")

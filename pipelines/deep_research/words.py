@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_CLAUSE_END = re.compile(r"(?<=[.;!?])\s+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff]")
 
 
@@ -42,6 +43,10 @@ _NEGATIONS = _words("""
     aren't didn't wasn't weren't shouldn't couldn't wouldn't hasn't haven't nicht kein keine keinen
     keinem keiner nie niemals nichts ohne jamais aucun aucune sans nunca ningun ninguna sin nao nem non
     mai senza niente нет не без
+""")
+_SUBORDINATING = _words("""
+    although because if than that though unless until when whenever where whereas whether which while who whose
+    dass falls ob obwohl weil wenn que quand si
 """)
 _ENDINGS = ("ation", "ment", "ing", "ion", "ed", "er", "en")
 
@@ -109,6 +114,28 @@ def negations(text: str) -> int:
     2
     """
     return sum(word.replace("’", "'") in _NEGATIONS for word in _WORD.findall(_plain(text)))
+
+
+def torn(text: str, quotes: Iterable[str]) -> bool:
+    """Whether a text is word for word a piece of a quote that only stands there behind "that", "when" or the like.
+
+    The quote does not say by itself what such a piece says: "the run is lost" of "it is no reason that the run is
+    lost".
+
+    >>> torn("The budget is used up.", ["BUDGET means that the budget is used up."])
+    True
+    >>> torn("The run goes on.", ["When the process is killed, the run goes on."])
+    False
+    """
+    said = _WORD.findall(_plain(text))
+    clauses = [_WORD.findall(_plain(c)) for quote in quotes for c in _CLAUSE_END.split(quote)]
+    before = [
+        words[at - 1] if at else ""
+        for words in clauses
+        for at in range(len(words) - len(said) + 1)
+        if said and words[at : at + len(said)] == said
+    ]
+    return bool(before) and all(word in _SUBORDINATING for word in before)
 
 
 def jaccard(one: str, other: str) -> float:

@@ -18,7 +18,7 @@ from guardflow import Finding, GuardContext, LLMStage, find_links, guard, number
 from .ladders import JUDGE, LADDERS, STRONG
 from .profiles import LAST_RESERVE
 from .types import Frozen, Profile
-from .words import covered, follows, jaccard, negations, terms
+from .words import covered, follows, jaccard, negations, terms, torn
 
 GROUNDED = 0.6
 """Share of a sentence's content words that have to stand in its quotes, or it is not written from them."""
@@ -143,6 +143,8 @@ def _problem(sentence: WrittenSentence, given: SectionInput, before: Sequence[st
 def _unsupported(text: str, quotes: list[str]) -> str | None:
     if covered(text, quotes) < GROUNDED:
         return "says what its quotes do not say"
+    if torn(text, quotes):
+        return "tears a clause out of its quote"
     numbers = [*_numbers({"text": text}, GuardContext({"quotes": quotes}))]
     if numbers:
         return f"holds a number that its quotes do not have ({numbers[0].evidence})"
