@@ -25,7 +25,7 @@ Standing = Literal["supported", "unsupported", "doubtful"]
 COVERED = 0.85
 """Share of a claim's content words that a passage has to have, or words alone do not support it."""
 FOREIGN = 0.34
-"""Share of a claim's content words below which the whole source plainly does not speak of it."""
+"""Share of a claim's content words below which the whole source does not speak of it, unless in other words."""
 _IN_ORDER = 0.5
 """Share of neighbouring content words that are neighbours in the passage too."""
 _SURELY = 0.8
@@ -121,7 +121,7 @@ class Ground:
         ):
             yield "unsupported", f"names what the source does not name: {names[0]!r}"
         if len(missing) > (1 - FOREIGN) * len(set(claim.terms)) and not foreign:
-            yield "unsupported", "says what the source does not speak of"
+            yield "doubtful", "says what the source does not speak of"
         if not window:
             yield "doubtful", "shares no word with the source"
             return

@@ -54,7 +54,6 @@ def test_what_a_passage_says_is_supported_for_free(claim: str) -> None:
         ("The pool does not hold ten connections.", "negates what the source says, or the other way round"),
         ("All users accept the terms.", "says of all what the source says of some"),
         ("Most users reject the terms.", "says 'reject' where the source says 'accept'"),
-        ("Penguins swim under thick ice.", "says what the source does not speak of"),
     ],
 )
 def test_what_contradicts_the_source_is_refused_for_free(claim: str, reason: str) -> None:
@@ -73,6 +72,7 @@ def test_what_contradicts_the_source_is_refused_for_free(claim: str, reason: str
             "says more than the nearest passage",
         ),
         ("The pool holds connections of users.", "says more than the nearest passage"),
+        ("Penguins swim under thick ice.", "says what the source does not speak of"),
         ("All connections are idle.", "says of all what the source does not say of all"),
         ("Der Pool hält zehn Verbindungen und wird groß.", "says more than the nearest passage"),
     ],
