@@ -22,7 +22,8 @@ from guardflow.models.routing import override_clients
 from guardflow.testing import ForkServer, Scripted
 
 PROGRAM = Path(__file__).with_name("ctrl_c_program.py")
-QUESTION = ("research", "How many connections does the pool hold?", "--corpus", "docs", "--run-id", "r")
+DAY = ("--as-of", "2026-02-03")  # not today, which ends at midnight
+QUESTION = ("research", "How many connections does the pool hold?", "--corpus", "docs", "--run-id", "r", *DAY)
 FILES = ("report.md", "evidence.jsonl")
 
 

@@ -44,7 +44,15 @@ def server(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultS
 
 
 def asked(question: str = QUESTION, *more: str) -> tuple[str, ...]:
-    return ("research", question, "--corpus", "docs", *more)
+    return (
+        "research",
+        question,
+        "--corpus",
+        "docs",
+        "--as-of",
+        "2026-02-03",
+        *more,
+    )  # today ends at midnight
 
 
 def test_resuming_prints_and_writes_the_same_report_again_for_nothing(
