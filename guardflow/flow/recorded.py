@@ -77,7 +77,8 @@ async def wait_signal(name: str, *, timeout: float | None = None) -> JSON:
 
     async def look() -> JSON:
         while True:
-            over = until is not None and clock() >= until  # before the look: what was sent in time is received
+            # taken before the look, so that what was sent in time is received
+            over = until is not None and clock() >= until
             found = await mailbox.receive(scope.run_id, name, after=seen)
             if found is not None:
                 return [found[0], found[1]]
