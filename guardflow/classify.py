@@ -283,11 +283,12 @@ _KEY_SHAPE = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|gsk|xai|pplx|tvly|fc|ghp|hf|xox[abp])[-_][A-Za-z0-9_*\-]{8,}|AIza[A-Za-z0-9_\-]{20,})"
     r"|(?<=Bearer )[A-Za-z0-9._~+/\-]{8,}"
 )
+_URL_PASSWORD = re.compile(r"(://[^/:@\s]*:)[^/@\s]+(?=@)")
 REDACTED = "[redacted]"
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without any of these values, and without anything that has the shape of a key.
+    """The text without any of these values, passwords inside of URLs, and anything that has the shape of a key.
 
     Args:
         text: what is about to be shown, raised or logged.
@@ -296,4 +297,4 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if secret:
             text = text.replace(secret, REDACTED)
-    return _KEY_SHAPE.sub(REDACTED, text)
+    return _KEY_SHAPE.sub(REDACTED, _URL_PASSWORD.sub(rf"\1{REDACTED}", text))

@@ -6,6 +6,7 @@ Every layer above reads and makes them; none changes one in place. Nothing here 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -84,6 +85,8 @@ class Model:
     asked: Model | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.api_base is not None:
+            refuse_credentials(self.api_base, f"the api_base of the model {self.name!r}")
         for name, limit in (("rpm", self.rpm), ("tpm", self.tpm), ("concurrency", self.concurrency)):
             if limit is not None and (type(limit) is not int or limit < 1):
                 raise ConfigError(
@@ -101,6 +104,19 @@ class Model:
     def provider(self) -> str:
         """The part before the first slash; the whole name for a role."""
         return self.name.split("/", 1)[0]
+
+
+def refuse_credentials(address: str, what: str) -> None:
+    """An address is stored and shown, so it holds no user and no password; with a key, they could not be sent either.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if "@" in re.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]:
+        raise ConfigError(
+            f"{what} holds a user or a password",
+            hint="leave them out of the address; what the server checks is the provider's key, in its variable",
+        )
 
 
 @dataclass(frozen=True, slots=True)

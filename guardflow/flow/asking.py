@@ -178,9 +178,8 @@ class Conversation:
         return Answer(row, completion, None, cached=True, note=self._note(start, end))
 
     async def _send(self, request: Request, start: AttemptStart, patience: AskPatience) -> Answer:
-        await (
-            anyio.lowlevel.checkpoint_if_cancelled()
-        )  # no time is left: what is not sent is not in doubt either
+        # where no time is left nothing is written down: what is not sent is not in doubt either
+        await anyio.lowlevel.checkpoint_if_cancelled()
         post = Post(self.scope, self.meter, self._tell_started, self._pay, self.until)
         try:
             sent = await post.send(request, start, patience)

@@ -77,15 +77,16 @@ class Services:
     _addresses: dict[str, str] = field(default_factory=dict[str, str])
 
     def shown(self, model: Model) -> Model:
-        """The model as a row may hold it: an address may hold a password. Each is looked through once, since that
-        reads the project's .env."""
+        """The model as a row may hold it: an address may hold a secret. Each is looked through once, since that reads
+        the project's .env."""
+        asked = model.asked and self.shown(model.asked)
         base = model.api_base
-        if base is None:
-            return model
-        clean = self._addresses.get(base)
-        if clean is None:
-            clean = self._addresses[base] = self.redact(base)
-        return model if clean == base else replace(model, api_base=clean)
+        if base is not None and base not in self._addresses:
+            self._addresses[base] = self.redact(base)
+        clean = self._addresses[base] if base is not None else None
+        return (
+            model if clean == base and asked is model.asked else replace(model, api_base=clean, asked=asked)
+        )
 
 
 @dataclass(slots=True)

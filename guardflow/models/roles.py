@@ -15,7 +15,7 @@ from guardflow.errors import MissingKey, UnknownModel
 from guardflow.models.local import weights
 from guardflow.models.price import known_names, known_providers, limits_of, price_of
 from guardflow.settings import ROLES, ModelSettings, PriceSettings, Settings, provider_environment
-from guardflow.values import Model
+from guardflow.values import Model, refuse_credentials
 
 if TYPE_CHECKING:
     from guardflow.values import OutputMode
@@ -133,8 +133,16 @@ def key_of(provider: str, environment: Mapping[str, str]) -> str | None:
 
 
 def base_of(provider: str, environment: Mapping[str, str]) -> str | None:
-    """The address set for a provider; None for its own."""
-    return next((environment[name] for name in base_variables(provider) if environment.get(name)), None)
+    """The address set for a provider; None for its own.
+
+    Raises:
+        ConfigError: it holds a password.
+    """
+    for name in base_variables(provider):
+        if base := environment.get(name):
+            refuse_credentials(base, name)
+            return base
+    return None
 
 
 def base_variables(provider: str) -> tuple[str, ...]:
@@ -236,10 +244,11 @@ def _near(name: str, settings: Settings) -> str:
 
 def _check_key(model: Model, environment: Mapping[str, str]) -> None:
     """A key must be set, except for a server of the user's own, which may want none."""
+    base = model.api_base or base_of(model.provider, environment)
     provider = PROVIDERS.get(model.provider)
     if provider is None or not provider.keys or key_of(provider.name, environment):
         return
-    if model.api_base is not None or (base_of(provider.name, environment) and provider.name != "azure"):
+    if model.api_base is not None or (base and provider.name != "azure"):
         return
     raise MissingKey(
         f"{model.name!r} needs the key of {provider.name!r}, and {' or '.join(provider.keys)} is not set",
