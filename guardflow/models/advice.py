@@ -39,8 +39,7 @@ def out_of_reach(model: Model, environment: Mapping[str, str]) -> str:
         where = next((name for name in base_variables(model.provider) if environment.get(name)), "")
     if base is None:
         return f"{model.provider} cannot be reached at its own address"
-    parts = urlsplit(base)
-    address = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    address = urlsplit(base)._replace(query="", fragment="").geturl()
     return f"{model.provider} cannot be reached at {address} ({where})"
 
 

@@ -39,7 +39,7 @@ async def ask(
     pages: dict[str, str] = PAGES,  # type: ignore[assignment]  # a Mapping that is only read
 ) -> RunResult[Report]:
     """A new run in the project of ``folder``, as the command line makes one: with the cache."""
-    request = ResearchRequest(question=question, as_of=AS_OF, profile=profile)  # type: ignore[arg-type]
+    request = ResearchRequest(question=question, as_of=AS_OF, profile=profile)  # type: ignore[arg-type]  # one of its words
     settings = load_settings(folder, home=folder / "state")
     with corpus_of(folder, pages) as corpus:
         async with Runtime(settings=settings, resources=[corpus], models=clients(scripted)) as rt:

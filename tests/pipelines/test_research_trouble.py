@@ -101,7 +101,7 @@ async def test_a_model_that_cannot_be_reached_from_the_first_request_on_ends_the
     tmp_path: Path, profile: str
 ) -> None:
     down = Scripted(Kind.CONNECTION)
-    request = ResearchRequest(question="How deep is it?", as_of=AS_OF, profile=profile)  # type: ignore[arg-type]
+    request = ResearchRequest(question="How deep is it?", as_of=AS_OF, profile=profile)  # type: ignore[arg-type]  # one of its words
     settings = load_settings(tmp_path, home=tmp_path / "state")
     with corpus_of(tmp_path, PAGES) as corpus:
         async with Runtime(settings=settings, resources=[corpus], models=clients(down)) as rt:

@@ -147,7 +147,7 @@ def _is_unshared(name: str) -> bool:
 
 
 def _key(name: str, base: str | None) -> str:
-    """An address may hold a password, which no row may."""
+    """An address may hold a secret, which no row may."""
     return name if base is None else f"{name} {value_hash(base)[:12]}"
 
 

@@ -160,7 +160,7 @@ def test_kinds_that_no_fallback_may_hide_stop_the_climb_where_no_rung_is_left_fo
     plain = Ladder(*RUNGS, otherwise=degrade())
     assert ladder.version != plain.version == Ladder(*RUNGS, otherwise=degrade(unless=Kind(0))).version
     with pytest.raises(LadderError, match="unless="):
-        degrade(unless="CONNECTION")  # type: ignore[arg-type]
+        degrade(unless="CONNECTION")  # type: ignore[arg-type]  # what is refused
 
 
 @pytest.mark.parametrize("otherwise", [abstain(), degrade(), park()])

@@ -345,7 +345,7 @@ def test_each_model_and_address_has_one_gate_and_a_local_model_none() -> None:
 
 
 async def test_processes_follow_each_other_without_telling_addresses() -> None:
-    clock, model = Clock(), Model("openai/x", api_base="http://user:hunter22@127.0.0.1:1", rpm=600)
+    clock, model = Clock(), Model("openai/x", api_base="http://127.0.0.1:1/hunter22", rpm=600)
     ours, theirs = Storm(QUICK, clock), Storm(QUICK, clock)
     here, there = ours.gate(model), theirs.gate(model)
     assert here is not None

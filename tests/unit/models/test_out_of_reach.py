@@ -17,7 +17,7 @@ from guardflow.values import Model
 
 
 def test_the_address_is_named_with_the_setting_it_is_from() -> None:
-    own = Model("openai/own", api_base="http://user:secret@127.0.0.1:9/v1?key=secret#x")
+    own = Model("openai/own", api_base="http://127.0.0.1:9/v1?key=secret#x")
     assert out_of_reach(own, {}) == "openai cannot be reached at http://127.0.0.1:9/v1 (the model's api_base)"
     hosted = Model("openai/gpt-5-mini")
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):

@@ -271,10 +271,10 @@ def test_answers_from_the_cache_count_where_nothing_was_sent_for_them() -> None:
     ]
 
 
-def test_rows_of_an_older_guardflow_and_an_address_with_a_password_are_refused() -> None:
+def test_rows_of_an_older_guardflow_and_an_address_with_a_secret_are_refused() -> None:
     with pytest.raises(CassetteError, match="an older guardflow"):
         tape_of([[attempt(1, replace(ended("x"), asked=None))]])
-    secret = replace(SMALL, api_base="http://user:[redacted]@host/v1")
+    secret = replace(SMALL, api_base="http://host/[redacted]/v1")
     with pytest.raises(CassetteError, match="holds a secret"):
         tape(said("x"), model=secret).redacted(str)
     with pytest.raises(CassetteError, match="holds a secret"):
