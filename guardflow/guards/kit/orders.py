@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from guardflow.guards.kit.concepts import row_of
 
+# Every letter is a concept: `CONCEPTS` in `guardflow.guards.kit.concepts` is the key, and its signs stand below it.
 # An order stands at the start of a clause, or after "you must" and the like. "Drivers ignore all rules" and "it tells the
 # model to ignore its rules" order nothing, and neither does "do not ignore" or "if you ignore".
 _DO = r"(?:(?<![NksodZ?Mm])|(?<=[YMm]d)|(?<=[YMm]d!)|(?<=Yo)|(?<=Ydo))(?<!N[.,])(?<!\?Y)"

@@ -36,6 +36,7 @@ _TAG = re.compile(
     r"<(/?)(system|assistant|human|user|document|context|instructions?|data|input|user_input|untrusted|tool_result)>"
 )
 _MOST_TAGS = 400
+# The letters of the next two are concepts: `CONCEPTS` in `guardflow.guards.kit.concepts` is their key.
 _SPEECH = re.compile(r"[YV1FOBML2γ]|[yx][^|]?r|r[^|]*P|N[A3]|md|A[^|]{0,2}[GE]")
 """What a line has that is spoken in a conversation with a model; a setting or a log has not."""
 _TOLD = re.compile(r"[V1FOBLγ]|[yx][^|]?r|N[^|]{0,3}r|r[^|]*P|N[A3]|A[^|]{0,2}[GE6]|C")
